@@ -1,0 +1,101 @@
+# Everything that is done to this repository. `make help` lists it.
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+
+GO       ?= go
+TARTAN   := bin/tartan
+LINT     := bin/lint
+LDFLAGS  := -s -w
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+DATA_DIR ?= .tartan
+RUN_FLAGS ?=
+TEST_FLAGS ?=
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build bin/tartan
+	@mkdir -p bin
+	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(TARTAN) ./starter
+
+.PHONY: run
+run: build ## from nothing to recognised patterns of this machine's own logs; Ctrl-C stops it
+	@$(TARTAN) tour --data-dir $(DATA_DIR) $(RUN_FLAGS)
+
+.PHONY: up
+up: build ## start the local stack and stay
+	@$(TARTAN) up --data-dir $(DATA_DIR)
+
+.PHONY: down
+down: build ## stop the local stack
+	@$(TARTAN) down --data-dir $(DATA_DIR)
+
+.PHONY: test
+test: deps build lint verify cross prepare test-tools conformance test-go ## everything that CI runs
+
+.PHONY: test-short
+test-short: ## the tests that need no server
+	@$(GO) test -short ./...
+
+.PHONY: test-go
+test-go: ## the Go tests with the race detector, against real servers
+	$(GO) test -race -timeout 20m $(TEST_FLAGS) ./...
+
+.PHONY: test-tools
+test-tools: ## the tests of the linter, the compose file and the Temporal dev server
+	cd tools && $(GO) test ./...
+	@if [ -f devserver/go.mod ]; then cd devserver && $(GO) vet ./... && $(GO) test ./...; fi
+
+$(LINT): $(wildcard tools/*.go tools/house/*.go tools/exceptions.txt tools/go.mod tools/go.sum)
+	@mkdir -p bin
+	@cd tools && $(GO) build -o ../$(LINT) .
+
+.PHONY: lint
+lint: $(LINT) ## formatting, vet, staticcheck, errorlint, workflowcheck and the rules of this house
+	@$(LINT) -fmt .
+	@$(GO) vet ./...
+	@$(GO) vet -vettool=$(LINT) ./...
+	@echo "lint: clean"
+
+.PHONY: fmt
+fmt: $(LINT) ## format every Go file
+	@$(LINT) -fmt-write .
+
+.PHONY: generate
+generate: ## write the generated files again
+	@$(GO) test . -run 'TestEnvironmentExample|TestCommandDocs' -update >/dev/null
+	@$(GO) generate ./...
+	@echo "generate: done"
+
+.PHONY: verify
+verify: ## fail when a generated file is not what its source says
+	@before=$$(git status --porcelain); $(MAKE) -s generate; after=$$(git status --porcelain); \
+	if [ "$$before" != "$$after" ]; then echo "generated files are not current:"; git diff --stat; exit 1; fi
+	@$(GO) mod verify >/dev/null
+	@echo "verify: generated files are current"
+
+.PHONY: cross
+cross: ## compile for every platform
+	@for p in $(PLATFORMS); do echo "cross: $$p"; GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./... || exit 1; done
+
+.PHONY: prepare
+prepare: build ## download or build the Postgres and Temporal binaries that the stack needs
+	@$(TARTAN) prepare --data-dir $(DATA_DIR)
+
+.PHONY: conformance
+conformance: build ## the official MCP conformance suite against the server's own endpoint
+	@if [ -f deploy/conformance/run ]; then deploy/conformance/run $(abspath $(TARTAN)); fi
+
+.PHONY: bench
+bench: build ## the figures of docs/benchmarks.md
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/pattern/... ./mcp/...
+
+.PHONY: deps
+deps: ## as root: install the Debian packages that are missing; otherwise say what is
+	@if ! command -v npm >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "deps: installing npm"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null; \
+	  else echo "deps: npm is missing: the MCP conformance suite will not run (apt-get install npm)"; fi; fi
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && [ -n "$$CI" ]; then \
+	  echo "deps: installing postgresql"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null || echo "deps: no Debian postgresql; its binaries will be downloaded"; fi

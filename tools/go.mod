@@ -1,0 +1,20 @@
+module github.com/tartan-ai/tartan/tools
+
+go 1.26.0
+
+require (
+	github.com/jingyugao/rowserrcheck v1.1.1
+	github.com/polyfloyd/go-errorlint v1.8.0
+	go.temporal.io/sdk/contrib/tools/workflowcheck v0.6.0
+	golang.org/x/tools v0.51.0
+	honnef.co/go/tools v0.8.2
+	mvdan.cc/gofumpt v0.12.0
+)
+
+require (
+	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
+	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
+	golang.org/x/mod v0.41.0 // indirect
+	golang.org/x/sync v0.23.0 // indirect
+	gopkg.in/yaml.v2 v2.4.0 // indirect
+)
