@@ -1,0 +1,260 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// pgStop is how Postgres is stopped. SIGINT ends sessions and writes a checkpoint; during crash recovery it
+// has been seen to hang for good, so SIGQUIT follows, which leaves the log to be replayed and loses nothing.
+var pgStop = []step{{syscall.SIGINT, 10 * time.Second}, {syscall.SIGQUIT, 5 * time.Second}}
+
+// PostgresOptions says how to run Postgres. Only DataDir is needed.
+type PostgresOptions struct {
+	DataDir string
+	// BinDir holds initdb and postgres; empty looks for installed ones and downloads them where there are none.
+	BinDir string
+	// Port on 127.0.0.1; 0 takes a free one.
+	Port int
+	// Fsync makes acknowledged writes survive a crash of the machine. Off is for tests: faster, and still
+	// safe when only processes are killed.
+	Fsync bool
+	Log   *zap.Logger
+	// Progress is told what takes long, in words for people; nil drops it.
+	Progress func(string)
+	// HideSystem skips installed binaries, so that the downloaded ones are used.
+	HideSystem bool
+	// MavenURL replaces the address of Maven Central.
+	MavenURL string
+	// UnpackDir keeps downloaded binaries; empty is a folder in DataDir.
+	UnpackDir string
+	// Settings are further server settings; they win over Tartan's own.
+	Settings map[string]string
+}
+
+// Postgres is a running server.
+type Postgres struct {
+	// URL connects as the superuser over TCP; it holds the password.
+	URL string
+	// SocketDir is where the server's Unix socket is.
+	SocketDir string
+	// DataDir is the server's own data folder.
+	DataDir string
+	Version string
+	Port    int
+	PID     int
+	// Ready is how long the start took, and Recovered whether the server had to recover from a crash.
+	Ready time.Duration
+
+	proc    *process
+	log     *zap.Logger
+	release func()
+	rotate  func()
+	folder  *os.File
+}
+
+// StartPostgres starts the server of a data folder, making it at the first start, and returns when it
+// answers. A server left behind by a killed process is stopped first. It returns ErrInUse when another
+// live process runs it and a *PortTakenError when the port is not free.
+func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
+	begun := time.Now()
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	dataDir, err := absolute(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeDataDir(dataDir); err != nil {
+		return nil, err
+	}
+	release, err := lockPath(filepath.Join(dataDir, pgLockFile), "tartan")
+	if err != nil {
+		return nil, err
+	}
+	p := &Postgres{log: o.Log, release: release}
+	if err := p.start(ctx, o, dataDir); err != nil {
+		p.cleanUp()
+		return nil, err
+	}
+	p.Ready = time.Since(begun)
+	o.Log.Info("postgres started", zap.String("version", p.Version), zap.Int("port", p.Port), zap.Int("pid", p.PID),
+		zap.Int64("duration_ms", p.Ready.Milliseconds()))
+	return p, nil
+}
+
+// start does the work of StartPostgres; what it opened is closed by cleanUp when it fails.
+func (p *Postgres) start(ctx context.Context, o PostgresOptions, dataDir string) error {
+	cl := cluster{parent: filepath.Join(dataDir, pgFolder), log: o.Log, progress: o.Progress}
+	var err error
+	if cl.user, err = postgresUser(cl.data(), o.Progress); err != nil {
+		return err
+	}
+	if err := cl.prepare(); err != nil {
+		return err
+	}
+	p.folder, p.DataDir = cl.folder, cl.data()
+	if err := cl.stopOrphan(ctx); err != nil {
+		return err
+	}
+	want, err := cl.major()
+	if err != nil {
+		return err
+	}
+	if cl.bin, err = choosePostgres(ctx, o, dataDir, want, cl.user); err != nil {
+		return err
+	}
+	p.Version = cl.bin.full
+	password, err := readPassword(filepath.Join(dataDir, passwordFile), want != 0)
+	if err != nil {
+		return err
+	}
+	if want == 0 {
+		if err := cl.create(ctx, password, o.Fsync); err != nil {
+			return err
+		}
+	}
+	if p.SocketDir, err = socketDir(dataDir, cl.user); err != nil {
+		return err
+	}
+	logFile, stopRotating, err := openLog(LogPath(dataDir, "postgres"))
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+	p.rotate = stopRotating
+	// A free port can be taken by another program between choosing and using it.
+	for try := 1; ; try++ {
+		if p.Port, err = choosePort("Postgres", o.Port); err != nil {
+			return err
+		}
+		p.URL = databaseURL(password, p.Port)
+		err = p.launch(ctx, &cl, o, logFile)
+		if err == nil {
+			return nil
+		}
+		if try == 3 || o.Port != 0 || ctx.Err() != nil || !portLost(err) {
+			return err
+		}
+	}
+}
+
+func databaseURL(password string, port int) string {
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword("postgres", password),
+		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/postgres", RawQuery: "sslmode=disable",
+	}
+	return u.String()
+}
+
+// launch runs the server and waits until it answers.
+func (p *Postgres) launch(ctx context.Context, cl *cluster, o PostgresOptions, logFile *os.File) error {
+	from, err := logFile.Seek(0, 2)
+	if err != nil {
+		return fmt.Errorf("read postgres log: %w", err)
+	}
+	begun := time.Now()
+	p.proc, err = start(spec{
+		name: "postgres", path: filepath.Join(cl.bin.dir, "postgres"),
+		args: append([]string{"-D", cl.seen("data")}, serverSettings(p.Port, p.SocketDir, o)...),
+		env:  pgEnv(), dir: "/", user: cl.user, out: logFile, files: cl.files(), onParentDeath: syscall.SIGINT,
+	})
+	if err != nil {
+		return err
+	}
+	p.PID = p.proc.pid
+	err = cl.waitReady(ctx, p.proc, p.URL, begun)
+	if err == nil {
+		return nil
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	_ = p.proc.stop(stopCtx, pgStop)
+	if tail := logTail(logFile.Name(), from); tail != "" {
+		return fmt.Errorf("start postgres: %w; its log ends with:\n%s", err, tail)
+	}
+	return fmt.Errorf("start postgres: %w; its log is %s", err, logFile.Name())
+}
+
+// Done is closed when the server has ended, whoever ended it.
+func (p *Postgres) Done() <-chan struct{} { return p.proc.done }
+
+// Err is why the server ended; nil after a clean stop or while it runs.
+func (p *Postgres) Err() error {
+	if !p.proc.exited() {
+		return nil
+	}
+	return p.proc.err
+}
+
+// Stop ends the server: cleanly within 10 s, else ever less so. A context that ends makes it kill at once;
+// committed writes survive in each case. It is safe to call twice.
+func (p *Postgres) Stop(ctx context.Context) error {
+	err := p.proc.stop(ctx, pgStop)
+	if left, known := processesIn(p.DataDir); known && len(left) > 0 {
+		// Backends of a killed postmaster go by themselves within moments; the next start would refuse until then.
+		if !waitGone(ctx, 2*time.Second, left...) {
+			for _, pid := range left {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+			waitGone(context.WithoutCancel(ctx), 2*time.Second, left...)
+		}
+	}
+	p.cleanUp()
+	if err != nil {
+		p.log.Warn("postgres stopped by force", zap.Error(err))
+		return err
+	}
+	p.log.Info("postgres stopped")
+	return nil
+}
+
+func (p *Postgres) cleanUp() {
+	if p.rotate != nil {
+		p.rotate()
+	}
+	if p.folder != nil {
+		p.folder.Close()
+	}
+	if p.release != nil {
+		p.release()
+	}
+	p.rotate, p.folder, p.release = nil, nil, nil
+}
+
+// PortTakenError says that a port that was asked for is in use.
+type PortTakenError struct {
+	What string
+	Port int
+}
+
+// Error names the port and what to do.
+func (e *PortTakenError) Error() string {
+	return fmt.Sprintf("port %d for %s is already in use: stop what uses it, choose another port, or give 0 to take a free one", e.Port, e.What)
+}
+
+// choosePort checks that a port of 127.0.0.1 is free, or chooses one.
+func choosePort(what string, port int) (int, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return 0, &PortTakenError{What: what, Port: port}
+		}
+		return 0, fmt.Errorf("listen on port %d for %s: %w", port, what, err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}

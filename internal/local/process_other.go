@@ -1,0 +1,21 @@
+//go:build !linux
+
+package local
+
+import (
+	"errors"
+	"syscall"
+)
+
+const (
+	canPassFolder = false
+	canSyncFolder = false
+)
+
+// setParentDeath does nothing: only Linux signals a child when its parent dies. Tartan's own children
+// notice by their standard input, and Postgres left behind is stopped at the next start.
+func setParentDeath(*syscall.SysProcAttr, syscall.Signal) {}
+
+func processesIn(string) (pids []int, known bool) { return nil, false }
+
+func syncFolder(string) error { return errors.ErrUnsupported }
