@@ -20,6 +20,7 @@ const (
 	KeyPatternID   = "pattern_id"
 	KeyPath        = "path"
 	KeyPID         = "pid"
+	KeyPIDs        = "pids"
 	KeyPort        = "port"
 	KeyReason      = "reason"
 	KeyReference   = "reference"
