@@ -1,0 +1,5 @@
+package postgres
+
+import "errors"
+
+var errUnfinished = errors.New("unfinished")
