@@ -1,0 +1,330 @@
+package template
+
+import (
+	"bytes"
+
+	"github.com/tartan-ai/tartan/internal/pattern"
+)
+
+// kind is the byte that stands for a slot in canonical text. Control bytes that are white space are not used.
+type kind byte
+
+const (
+	kindWord     kind = 0 // not a slot
+	kindText     kind = 1
+	kindIdent    kind = 2
+	kindNumber   kind = 3
+	kindHex      kind = 4
+	kindUUID     kind = 5
+	kindIP       kind = 6
+	kindHost     kind = 7
+	kindPath     kind = 8
+	kindURL      kind = 14
+	kindEmail    kind = 15
+	kindDuration kind = 16
+	kindSize     kind = 17
+	kindTime     kind = 18
+	kindQuoted   kind = 19
+)
+
+var typeOf = map[kind]pattern.Type{
+	kindText: pattern.Text, kindIdent: pattern.Identifier, kindNumber: pattern.Number, kindHex: pattern.Hex,
+	kindUUID: pattern.UUID, kindIP: pattern.IP, kindHost: pattern.Host, kindPath: pattern.Path, kindURL: pattern.URL,
+	kindEmail: pattern.Email, kindDuration: pattern.Duration, kindSize: pattern.Size, kindTime: pattern.Time,
+	kindQuoted: pattern.Quoted, kindWord: pattern.Word,
+}
+
+// class is what a byte can be part of.
+type class uint16
+
+const (
+	isSpace class = 1 << iota
+	isWord
+	isPunct // may stand within a word
+	isDigit
+	isHexAlpha
+	isOtherAlpha // letters beyond f
+	isUpper
+	isControl
+	isHigh // part of a rune beyond ASCII
+	isSlash
+	isAt
+	isTrailing // punctuation that ends a sentence or word rather than belonging to it
+	isSep      // joins the parts of an identifier
+)
+
+var classOf = func() (t [256]class) {
+	for b := range 256 {
+		switch {
+		case b == ' ' || b >= '\t' && b <= '\r':
+			t[b] = isSpace
+		case b < ' ' || b == 0x7f:
+			t[b] = isWord | isControl
+		case b >= 0x80:
+			t[b] = isWord | isHigh
+		case b >= '0' && b <= '9':
+			t[b] = isWord | isDigit
+		case b >= 'a' && b <= 'f':
+			t[b] = isWord | isHexAlpha
+		case b >= 'A' && b <= 'F':
+			t[b] = isWord | isHexAlpha | isUpper
+		case b >= 'g' && b <= 'z':
+			t[b] = isWord | isOtherAlpha
+		case b >= 'G' && b <= 'Z':
+			t[b] = isWord | isOtherAlpha | isUpper
+		}
+	}
+	for _, b := range []byte(`-./\@#$%+*~^&!?`) {
+		t[b] = isPunct
+	}
+	t['_'] = isWord | isSep
+	for _, b := range []byte(`.!?-~^&#\@$`) {
+		t[b] |= isTrailing
+	}
+	for _, b := range []byte(`-./#@$+`) {
+		t[b] |= isSep
+	}
+	t['/'] |= isSlash
+	t['\\'] |= isSlash
+	t['@'] |= isAt
+	return t
+}()
+
+func digit(b byte) bool { return b >= '0' && b <= '9' }
+
+func alnum(b byte) bool { return classOf[b]&isWord != 0 && b != '_' }
+
+// classify says what kind of value m[a:b] is, how many of its bytes are a literal prefix, and where it ends: some values go on
+// behind a delimiter (a port, a path with an =).
+func classify(m []byte, a, b int, flags class) (k kind, prefix, end int) {
+	w := m[a:b]
+	if flags&isControl != 0 {
+		return kindText, 0, b
+	}
+	if b < len(m) && m[b] == ':' {
+		if k, end := composite(m, a, b, flags); k != kindWord {
+			return k, 0, end
+		}
+	}
+	if flags&isSlash != 0 && isPath(w) {
+		return kindPath, 0, extendPath(m, b)
+	}
+	if flags&isAt != 0 {
+		if at := bytes.IndexByte(w, '@'); at > 0 && at < len(w)-1 && alnum(w[at-1]) && alnum(w[at+1]) {
+			left, right := orClass(w[:at]), w[at+1:]
+			if left&isDigit == 0 && orClass(right)&(isDigit|isOtherAlpha|isSep) == isDigit {
+				return kindHex, at + 1, b
+			}
+			return kindEmail, 0, b
+		}
+	}
+	if flags&isDigit == 0 {
+		switch {
+		case flags&isSlash != 0 && bytes.IndexByte(w, '\\') > 0:
+			return kindIdent, 0, b
+		case len(w) >= 16 && flags&(isOtherAlpha|isPunct|isHigh|isSep) == 0:
+			return kindHex, 0, b
+		}
+		return kindWord, 0, b
+	}
+	lead := 0
+	for lead < len(w)-1 && (w[lead] == '#' || w[lead] == '@' || w[lead] == '$' || w[lead] == '*' || w[lead] == '&' || w[lead] == '~' || w[lead] == '%') {
+		lead++
+	}
+	if k := valueKind(w[lead:], flags); k != kindWord {
+		return k, lead, extend(m, a+lead, b, k)
+	}
+	k, prefix = prefixed(w)
+	return k, prefix, extend(m, a, b, k)
+}
+
+func orClass(b []byte) (c class) {
+	for _, x := range b {
+		c |= classOf[x]
+	}
+	return c
+}
+
+// valueKind recognises a word with digits that is a value from its first byte on.
+func valueKind(w []byte, flags class) kind {
+	i := 0
+	if len(w) > 1 && (w[0] == '-' || w[0] == '+' || w[0] == '.') {
+		i = 1
+		if w[1] == '.' && len(w) > 2 {
+			i = 2
+		}
+	}
+	if len(w)-i > 2 && w[i] == '0' && w[i+1]|0x20 == 'x' && allHex(w[i+2:]) {
+		return kindHex
+	}
+	if len(w) == 36 && isUUID(w) {
+		return kindUUID
+	}
+	if digit(w[i]) {
+		if k := numeric(w[i:]); k != kindWord {
+			return k
+		}
+	}
+	if i == 0 && len(w) >= 6 && allHex(w) && (len(w) >= 8 || mixedHex(w)) {
+		return kindHex
+	}
+	return kindWord
+}
+
+// numeric recognises what starts with a digit.
+func numeric(w []byte) kind {
+	i, dots, dashes, slashes := 0, 0, 0, 0
+	for i < len(w) && (digit(w[i]) || (w[i] == '.' || w[i] == '-' || w[i] == '/') && i+1 < len(w) && digit(w[i+1])) {
+		switch w[i] {
+		case '.':
+			dots++
+		case '-':
+			dashes++
+		case '/':
+			slashes++
+		}
+		i++
+	}
+	rest := w[i:]
+	switch {
+	case len(rest) == 0:
+		switch {
+		case dots == 3 && dashes == 0 && len(w) >= 7 && len(w) <= 15 && slashes <= 1:
+			return kindIP
+		case dashes == 2 && dots == 0 && len(w) >= 8 && len(w) <= 10 || slashes == 2 && dots == 0 && len(w) <= 10:
+			return kindTime
+		}
+		return kindNumber
+	case dots == 3 && slashes == 0 && dashes == 0 && rest[0] == '/':
+		return kindHost
+	case len(rest) == 1 && (rest[0] == '%' || rest[0] == '+' || rest[0] == '/'):
+		return kindNumber
+	}
+	if dashes+slashes > 0 {
+		return kindWord
+	}
+	if (rest[0]|0x20) == 'e' && len(rest) > 1 {
+		e := rest[1:]
+		if (e[0] == '-' || e[0] == '+') && len(e) > 1 {
+			e = e[1:]
+		}
+		if orClass(e)&^(isWord|isDigit) == 0 {
+			return kindNumber
+		}
+	}
+	return unit(w, rest)
+}
+
+// unit recognises a number with its unit behind it: 12ms, 1h2m3.5s, 64KiB, 3.2GB/s. A number with up to three other letters is
+// a number still (2nd, 4G, 64K).
+func unit(w, rest []byte) kind {
+	switch string(rest) {
+	case "ns", "us", "µs", "μs", "ms", "s", "sec", "secs", "m", "min", "mins", "h", "hr", "hrs", "d", "days":
+		return kindDuration
+	case "B", "b", "k", "K", "kB", "KB", "kb", "KiB", "Ki", "M", "MB", "mb", "MiB", "Mi", "G", "GB", "gb", "GiB", "Gi", "T", "TB", "TiB", "bytes",
+		"B/s", "kB/s", "KB/s", "MB/s", "GB/s", "KiB/s", "MiB/s", "GiB/s":
+		return kindSize
+	}
+	for i := 0; i < len(w); {
+		d := i
+		for i < len(w) && (digit(w[i]) || w[i] == '.') {
+			i++
+		}
+		u := i
+		for i < len(w) && !digit(w[i]) && w[i] != '.' {
+			i++
+		}
+		switch string(w[u:i]) {
+		case "h", "m", "s", "ms", "d", "w", "us", "ns", "µs", "y", "min":
+			if u == d {
+				return kindWord
+			}
+		default:
+			if len(rest) <= 3 && orClass(rest)&(isDigit|isPunct|isHigh|isSep) == 0 {
+				return kindNumber
+			}
+			return kindWord
+		}
+	}
+	return kindDuration
+}
+
+func allHex(w []byte) bool {
+	for _, b := range w {
+		if classOf[b]&(isDigit|isHexAlpha) == 0 {
+			return false
+		}
+	}
+	return len(w) > 0
+}
+
+// mixedHex reports whether the hex digits change between figures and letters often enough not to be a word with a number.
+func mixedHex(w []byte) bool {
+	changes := 0
+	for i := 1; i < len(w); i++ {
+		if digit(w[i]) != digit(w[i-1]) {
+			changes++
+		}
+	}
+	return changes >= 2
+}
+
+func isUUID(w []byte) bool {
+	for i, b := range w {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if b != '-' {
+				return false
+			}
+		} else if classOf[b]&(isDigit|isHexAlpha) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// isPath recognises a file path by its first bytes or its number of slashes.
+func isPath(w []byte) bool {
+	if len(w) > 1 && (w[0] == '/' || w[0] == '\\' && w[1] == '\\') {
+		return true
+	}
+	if bytes.HasPrefix(w, []byte("./")) || bytes.HasPrefix(w, []byte("~/")) || bytes.HasPrefix(w, []byte("../")) {
+		return true
+	}
+	return bytes.Count(w, []byte("/")) >= 2 && !digit(w[0]) || bytes.Count(w, []byte(`\`)) >= 2
+}
+
+// prefixed finds the literal prefix of a word with digits: all before the first digit if only digits and separators follow
+// (node17, core.2275, blk_-16), else up to the last separator before it (attempt_14_m_0), else nothing (x7Kq2).
+func prefixed(w []byte) (k kind, prefix int) {
+	p := 0
+	for !digit(w[p]) {
+		p++
+	}
+	rest := orClass(w[p:])
+	if rest&(isHexAlpha|isOtherAlpha|isHigh) == 0 {
+		if p >= 2 && w[p-1] == '-' && classOf[w[p-2]]&isSep != 0 {
+			p--
+		}
+		if rest&(isPunct|isSep) == 0 {
+			return kindNumber, p
+		}
+		return kindIdent, p
+	}
+	cut := p
+	for cut > 0 && classOf[w[cut-1]]&isSep == 0 {
+		cut--
+	}
+	if allHex(w[cut:]) && len(w)-cut >= 6 {
+		return kindHex, cut
+	}
+	return kindIdent, cut
+}
+
+// isMessageKey reports whether the value of a key is prose rather than a value.
+func isMessageKey(key []byte) bool {
+	switch string(key) {
+	case "msg", "message", "event", "MESSAGE", "text", "log", "Message", "Msg", "description", "reason":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,125 @@
+package template
+
+// pages is a growing array whose snapshots share what has not changed since: a write copies its page first. A snapshot is
+// immutable and costs one pointer per page.
+type pages[T any] struct {
+	pages []*page[T]
+	own   []bool // page was made since the last snapshot
+	n     int
+}
+
+const pageBits = 9
+
+type page[T any] [1 << pageBits]T
+
+func (p *pages[T]) len() int { return p.n }
+
+func (p *pages[T]) at(i int) *T { return &p.pages[i>>pageBits][i&(1<<pageBits-1)] }
+
+// edit returns a place to write to.
+func (p *pages[T]) edit(i int) *T {
+	k := i >> pageBits
+	if !p.own[k] {
+		c := *p.pages[k]
+		p.pages[k], p.own[k] = &c, true
+	}
+	return &p.pages[k][i&(1<<pageBits-1)]
+}
+
+func (p *pages[T]) grow(n int) {
+	for len(p.pages)<<pageBits < n {
+		p.pages = append(p.pages, new(page[T]))
+		p.own = append(p.own, true)
+	}
+	p.n = max(p.n, n)
+}
+
+func (p *pages[T]) push(v T) int {
+	i := p.n
+	p.grow(i + 1)
+	*p.edit(i) = v
+	return i
+}
+
+func (p *pages[T]) snapshot() pages[T] {
+	clear(p.own)
+	return pages[T]{pages: append([]*page[T](nil), p.pages...), n: p.n}
+}
+
+// table finds an index by a 64-bit key that is a hash already. Keys are compared by the caller, who holds them.
+type table struct {
+	slots pages[uint32] // index + 1; 0 is free
+	used  int
+}
+
+// find calls same for each index that may have the key until it returns true, and returns that index, or -1.
+func (t *table) find(key uint64, same func(i int) bool) int {
+	if t.slots.n == 0 {
+		return -1
+	}
+	m := uint64(t.slots.n - 1)
+	for h := key >> 7 & m; ; h = (h + 1) & m {
+		v := *t.slots.at(int(h))
+		if v == 0 {
+			return -1
+		}
+		if same(int(v - 1)) {
+			return int(v - 1)
+		}
+	}
+}
+
+// insert adds an index whose key is not in the table; keyOf gives the keys of those that are, for when the table grows.
+func (t *table) insert(key uint64, i int, keyOf func(i int) uint64) {
+	if 4*(t.used+1) > 3*t.slots.n {
+		old := t.slots
+		t.slots = pages[uint32]{}
+		t.slots.grow(max(1<<pageBits, 2*old.n))
+		for k := range old.n {
+			if v := *old.at(k); v != 0 {
+				t.place(keyOf(int(v-1)), v)
+			}
+		}
+	}
+	t.place(key, uint32(i+1))
+	t.used++
+}
+
+func (t *table) place(key uint64, v uint32) {
+	m := uint64(t.slots.n - 1)
+	h := key >> 7 & m
+	for *t.slots.at(int(h)) != 0 {
+		h = (h + 1) & m
+	}
+	*t.slots.edit(int(h)) = v
+}
+
+func (t *table) snapshot() table { return table{slots: t.slots.snapshot(), used: t.used} }
+
+// arena keeps texts back to back in blocks that are never moved.
+type arena struct {
+	blocks []*[arenaBlock]byte
+	n      int
+}
+
+const (
+	arenaBits  = 16
+	arenaBlock = 1 << arenaBits
+)
+
+// add stores a text of at most 64 KiB and returns where it is.
+func (a *arena) add(text string) uint32 {
+	if a.n&(arenaBlock-1)+len(text) > arenaBlock || a.n == 0 && len(a.blocks) == 0 || a.n>>arenaBits >= len(a.blocks) {
+		a.n = len(a.blocks) << arenaBits
+		a.blocks = append(a.blocks, new([arenaBlock]byte))
+	}
+	at := a.n
+	copy(a.blocks[at>>arenaBits][at&(arenaBlock-1):], text)
+	a.n += len(text)
+	return uint32(at)
+}
+
+func (a *arena) get(at uint32, n int) []byte {
+	o := int(at & (arenaBlock - 1))
+	return a.blocks[at>>arenaBits][o : o+n : o+n]
+}

@@ -1,0 +1,209 @@
+package template
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Shapes with the same delimiters and number of tokens form a group, a table of tokens. A group is split top-down into
+// clusters, each of which is one template:
+//
+//	session opened for user root        column 3 has few different words: split there
+//	session closed for user root   -->  column 4 has many: a slot
+//	session opened for user kim
+//
+// A column is a slot when the words in it weigh enough; words that look like identifiers and masked values weigh more
+// than plain ones. A slot found high up stays one further down, provided that enough constant words hold the template together.
+
+// cell is one token of a shape in a group.
+type cell struct {
+	hash uint64
+	text string
+	kind kind // kindWord for a plain word, also for one with a literal prefix
+	bare bool // nothing but a slot
+}
+
+// row is one shape of a group.
+type row struct {
+	cells []cell
+	shape uint32
+}
+
+// mask is a set of columns.
+type mask [maxTokens / 64]uint64
+
+func (m *mask) has(c int) bool { return m[c>>6]&(1<<(c&63)) != 0 }
+func (m *mask) set(c int)      { m[c>>6] |= 1 << (c & 63) }
+
+// cluster is a set of rows that share a template; vars are the columns of words that are slots in it.
+type cluster struct {
+	rows []row
+	vars mask
+}
+
+// Weights and thresholds are in plain words: so many different plain words make a slot of a column.
+const (
+	weightWord   = 2
+	weightIdent  = 3
+	weightSlot   = 4
+	slotWeight   = 12
+	firstWeight  = 24 // the first column often names what the message is about
+	valueWeight  = 8  // behind an = or in quotes stands a value more often than not
+	maxEvidence  = 64
+	knownWeight  = 6
+	nearbyWeight = 2
+)
+
+type partitioner struct {
+	ev     func(word uint64) int // how often the word is a value elsewhere, less how often a constant
+	value  []bool                // column stands where values stand
+	out    []cluster
+	counts map[uint64]struct{}
+}
+
+// partition splits the rows of a group. The result does not depend on the order of rows.
+func partition(rows []row, value []bool) []cluster {
+	p := partitioner{value: value, counts: map[uint64]struct{}{}}
+	p.split(rows, mask{})
+	return p.out
+}
+
+type colStat struct {
+	distinct int
+	weight   int
+	slots    bool
+}
+
+func (p *partitioner) stat(rows []row, c int) colStat {
+	first := rows[0].cells[c]
+	same := true
+	for _, r := range rows[1:] {
+		if r.cells[c].hash != first.hash && !(r.cells[c].bare && first.bare) {
+			same = false
+			break
+		}
+	}
+	if same {
+		return colStat{distinct: 1, slots: first.bare}
+	}
+	clear(p.counts)
+	var st colStat
+	for i := range rows {
+		x := &rows[i].cells[c]
+		h := x.hash
+		if x.bare {
+			h = 0
+			st.slots = true
+		}
+		if _, seen := p.counts[h]; seen {
+			continue
+		}
+		p.counts[h] = struct{}{}
+		st.distinct++
+		st.weight += weigh(x)
+	}
+	return st
+}
+
+func weigh(x *cell) int {
+	switch {
+	case x.bare:
+		return weightSlot
+	case x.kind != kindWord || identLike(x.text):
+		return weightIdent
+	}
+	return weightWord
+}
+
+// identLike reports whether a word looks like a name made by a program rather than one of a language.
+func identLike(w string) bool {
+	lower, upper, camel := 0, 0, false
+	for i := range len(w) {
+		c := classOf[w[i]]
+		switch {
+		case c&isSep != 0 && i > 0 && i < len(w)-1 && w[i] != '-':
+			return true
+		case c&isUpper != 0:
+			if i > 0 && classOf[w[i-1]]&isUpper == 0 {
+				camel = true
+			}
+			upper++
+		case c&(isHexAlpha|isOtherAlpha) != 0:
+			lower++
+		}
+	}
+	return camel && lower > 0
+}
+
+func (p *partitioner) split(rows []row, inherited mask) {
+	cols := len(rows[0].cells)
+	if len(rows) == 1 {
+		p.out = append(p.out, cluster{rows: rows, vars: inherited})
+		return
+	}
+	vars := inherited
+	anchors, varCols := 0, 0
+	best, bestVar := -1, -1
+	var bestStat, bestVarStat colStat
+	for c := range cols {
+		st := p.stat(rows, c)
+		if st.distinct == 1 {
+			if !st.slots && !vars.has(c) {
+				anchors++
+			}
+			continue
+		}
+		need := slotWeight
+		switch {
+		case c == 0:
+			need = firstWeight
+		case p.value[c]:
+			need = valueWeight
+		}
+		if inherited.has(c) || st.weight >= need {
+			vars.set(c)
+			varCols++
+			if !inherited.has(c) && (bestVar < 0 || st.distinct < bestVarStat.distinct) {
+				bestVar, bestVarStat = c, st
+			}
+			continue
+		}
+		if best < 0 || st.distinct < bestStat.distinct {
+			best, bestStat = c, st
+		}
+	}
+	held := anchors > 0 && anchors >= varCols
+	if best < 0 {
+		if anchors > 0 && 2*anchors >= varCols || bestVar < 0 {
+			p.out = append(p.out, cluster{rows: rows, vars: vars})
+			return
+		}
+		best = bestVar
+	}
+	if !held {
+		vars = inherited
+	}
+	for _, part := range splitBy(rows, best) {
+		p.split(part, vars)
+	}
+}
+
+func splitBy(rows []row, c int) [][]row {
+	key := func(r row) uint64 {
+		if r.cells[c].bare {
+			return 0
+		}
+		return r.cells[c].hash
+	}
+	sorted := slices.Clone(rows)
+	slices.SortStableFunc(sorted, func(a, b row) int { return cmp.Compare(key(a), key(b)) })
+	var parts [][]row
+	from := 0
+	for i := 1; i <= len(sorted); i++ {
+		if i == len(sorted) || key(sorted[i]) != key(sorted[from]) {
+			parts = append(parts, sorted[from:i])
+			from = i
+		}
+	}
+	return parts
+}

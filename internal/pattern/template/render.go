@@ -1,0 +1,219 @@
+package template
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/tartan-ai/tartan/internal/pattern"
+)
+
+// part is one token of the template of a cluster, with the delimiters before it.
+type part struct {
+	gap  string // delimiters before the token
+	word string // constant text; the literal prefix if slot
+	slot bool
+	kind kind
+}
+
+// slotPlan says where the value of a template slot is among the tokens of a message: from token first, less skip bytes of
+// literal prefix, to the end of token last.
+type slotPlan struct {
+	first, last uint8
+	skip        uint16
+}
+
+// rendered is the template of a cluster.
+type rendered struct {
+	parts []part
+	tail  string // delimiters behind the last token
+}
+
+// render makes the template of a cluster. The constant text is that of the least row text.
+func render(c *cluster, texts func(shape uint32) string, s *scanner) rendered {
+	rep := c.rows[0]
+	repText := texts(rep.shape)
+	for _, r := range c.rows[1:] {
+		if t := texts(r.shape); t < repText {
+			rep, repText = r, t
+		}
+	}
+	s.parse = true
+	s.scan([]byte(repText))
+	out := rendered{parts: make([]part, len(s.tokens))}
+	end := 0
+	for i := range s.tokens {
+		t := &s.tokens[i]
+		p := part{gap: repText[end:t.textStart]}
+		end = int(t.textEnd)
+		switch cell := rep.cells[i]; {
+		case c.vars.has(i) || cell.bare:
+			p.slot = true
+			p.word, p.kind = common(c.rows, i)
+		case cell.kind != kindWord:
+			p.slot, p.kind = true, cell.kind
+			p.word = cell.text[:strings.IndexByte(cell.text, byte(cell.kind))]
+		default:
+			p.word = cell.text
+		}
+		out.parts[i] = p
+	}
+	out.tail = repText[end:]
+	return out
+}
+
+const controlBytes = "\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13"
+
+// common returns the literal prefix, up to a separator, that all values of a column share, and the kind that covers them.
+func common(rows []row, c int) (prefix string, k kind) {
+	first := rows[0].cells[c]
+	prefix, k = first.text, valueKindOf(&first)
+	for i := range rows {
+		x := &rows[i].cells[c]
+		k = joinKinds(k, valueKindOf(x))
+		n := 0
+		for n < len(prefix) && n < len(x.text) && prefix[n] == x.text[n] {
+			n++
+		}
+		prefix = prefix[:n]
+	}
+	n := len(prefix)
+	for n > 0 && (classOf[prefix[n-1]]&isSep == 0 || classOf[prefix[n-1]]&isControl != 0) {
+		n--
+	}
+	if i := strings.IndexAny(prefix[:n], controlBytes); i >= 0 {
+		n = 0
+	}
+	return prefix[:n], k
+}
+
+func valueKindOf(x *cell) kind {
+	switch {
+	case x.bare:
+		return x.kind
+	case x.kind != kindWord || identLike(x.text):
+		return kindIdent
+	}
+	return kindWord
+}
+
+func joinKinds(a, b kind) kind {
+	switch {
+	case a == b:
+		return a
+	case a == kindWord && b == kindIdent || a == kindIdent && b == kindWord:
+		return kindIdent
+	}
+	return kindText
+}
+
+// words returns the constant words and slots of a template in a form that does not depend on delimiters and on how many
+// slots stand in a row; templates with equal words are one pattern.
+func (r *rendered) words() uint64 {
+	h, inRun := uint64(k1), false
+	mix := func(x uint64) {
+		h = (h ^ x) * k2
+		h ^= h >> 31
+	}
+	for i := range r.parts {
+		p := &r.parts[i]
+		if p.word != "" {
+			mix(hashBytes([]byte(p.word)))
+			inRun = false
+		}
+		if p.slot && !inRun {
+			mix(1)
+			inRun = true
+		}
+	}
+	return h
+}
+
+// text returns the template text; with collapse, slots in a row become one.
+func (r *rendered) text(collapse bool) string {
+	var b strings.Builder
+	for i := range r.parts {
+		p := &r.parts[i]
+		if collapse && p.slot && p.word == "" && i > 0 && r.parts[i-1].slot {
+			continue
+		}
+		b.WriteString(p.gap)
+		b.WriteString(p.word)
+		if p.slot {
+			b.WriteString(pattern.Wildcard)
+		}
+	}
+	b.WriteString(r.tail)
+	return b.String()
+}
+
+// plan says where the values are.
+func (r *rendered) plan(collapse bool) []slotPlan {
+	var out []slotPlan
+	for i := range r.parts {
+		p := &r.parts[i]
+		if !p.slot {
+			continue
+		}
+		if collapse && p.word == "" && i > 0 && r.parts[i-1].slot {
+			out[len(out)-1].last = uint8(i)
+			continue
+		}
+		out = append(out, slotPlan{first: uint8(i), last: uint8(i), skip: uint16(len(p.word))})
+	}
+	return out
+}
+
+// slots types and names the slots.
+func (r *rendered) slots(collapse bool) []pattern.Slot {
+	var out []pattern.Slot
+	used := map[string]int{}
+	for i := range r.parts {
+		p := &r.parts[i]
+		if !p.slot {
+			continue
+		}
+		if collapse && p.word == "" && i > 0 && r.parts[i-1].slot {
+			last := &out[len(out)-1]
+			if last.Type != typeOf[p.kind] {
+				last.Type = pattern.Text
+			}
+			continue
+		}
+		typ := typeOf[p.kind]
+		name := r.key(i)
+		if name == "" {
+			name = string(typ)
+		}
+		used[name]++
+		if n := used[name]; n > 1 {
+			name += "_" + strconv.Itoa(n)
+			used[name]++
+		}
+		out = append(out, pattern.Slot{Name: name, Type: typ})
+	}
+	return out
+}
+
+// key returns the key of key=value or "key": value that stands before part i.
+func (r *rendered) key(i int) string {
+	if i == 0 || r.parts[i-1].slot || r.parts[i].word != "" {
+		return ""
+	}
+	switch r.parts[i].gap {
+	case "=", `="`, "='", `":`, `": `, `":"`, `": "`, ":", ": ":
+		k := r.parts[i-1].word
+		if len(k) <= 64 && keyWord(k) {
+			return k
+		}
+	}
+	return ""
+}
+
+func keyWord(k string) bool {
+	for i := range len(k) {
+		if classOf[k[i]]&(isWord|isSep) == 0 || classOf[k[i]]&isControl != 0 {
+			return false
+		}
+	}
+	return k != ""
+}
