@@ -1,0 +1,167 @@
+// Package workers runs what the task queues ask for: the workflows, and the activities of the core agents. A client, a
+// pool, a bucket and the libraries come in; work is done until the context ends. The process that calls Run also runs
+// the libraries' feed, and bounds its own memory with debug.SetMemoryLimit (80 MiB keeps it under 100 MB RSS).
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.uber.org/zap"
+
+	"github.com/tartan-ai/tartan/activities"
+	"github.com/tartan-ai/tartan/internal/bucket"
+	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/internal/telemetry"
+	"github.com/tartan-ai/tartan/workflows"
+)
+
+// Config is what a worker needs. The client may be lazy. Give the client a WorkerHeartbeatInterval to be seen in the
+// web UI, and telemetry.Temporal(log) as its logger.
+type Config struct {
+	Client    client.Client
+	Pool      *pgxpool.Pool
+	Bucket    *bucket.Bucket
+	Libraries *feed.Libraries
+	Log       *zap.Logger
+
+	// Concurrency is how many chunks are read at once; 0 is 2. Each takes about 2 MiB and up to a core.
+	Concurrency int
+	// StopTimeout is how long activities may go on after the context ended; 0 is 5 s.
+	StopTimeout time.Duration
+}
+
+// The waits between attempts to reach a Temporal that is not there yet.
+const (
+	firstWait = 100 * time.Millisecond
+	lastWait  = 2 * time.Second
+)
+
+// Run works until ctx ends, then lets running activities finish and returns nil. While Temporal is not there it waits
+// for it. An error means that the worker cannot work: the namespace is missing, or access is denied.
+func Run(ctx context.Context, cfg Config) error {
+	if cfg.Concurrency <= 0 {
+		cfg.Concurrency = 2
+	}
+	if cfg.StopTimeout <= 0 {
+		cfg.StopTimeout = 5 * time.Second
+	}
+	fatal := make(chan error, 8)
+	workers, err := cfg.start(ctx, fatal)
+	if err != nil || workers == nil {
+		return err
+	}
+	cfg.Log.Info("worker started", zap.Strings(telemetry.KeyTaskQueue, []string{workflows.TaskQueue, activities.QueueFeatures, activities.QueuePattern}))
+	select {
+	case <-ctx.Done():
+	case err = <-fatal:
+		err = fmt.Errorf("run worker: %w", err)
+	}
+	stop(workers)
+	cfg.Log.Info("worker stopped")
+	return err
+}
+
+// start starts the workers of all queues as soon as Temporal answers; none and no error when ctx ended before.
+func (cfg Config) start(ctx context.Context, fatal chan<- error) ([]worker.Worker, error) {
+	for wait, told := firstWait, false; ; wait = min(2*wait, lastWait) {
+		workers, err := cfg.tryStart(ctx, fatal)
+		if err == nil {
+			return workers, nil
+		}
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		if !passing(err) {
+			return nil, fmt.Errorf("start worker: %w", err)
+		}
+		if !told {
+			cfg.Log.Warn("waiting for temporal", zap.Error(err))
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (cfg Config) tryStart(ctx context.Context, fatal chan<- error) (started []worker.Worker, err error) {
+	// A cheap call first: the SDK's own start waits up to 10 s for a server that is not there, and cannot be interrupted.
+	check, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if _, err := cfg.Client.CheckHealth(check, nil); err != nil {
+		return nil, err
+	}
+	for _, w := range cfg.workers(fatal) {
+		if err := w.Start(); err != nil {
+			stop(started)
+			return nil, err
+		}
+		started = append(started, w)
+	}
+	return started, nil
+}
+
+// workers makes a worker for each task queue. Slots and pollers are fixed: on two cores more of them only wait.
+func (cfg Config) workers(fatal chan<- error) []worker.Worker {
+	onFatal := func(err error) {
+		select {
+		case fatal <- err:
+		default:
+		}
+	}
+	// A worker that dies leaves its cached workflows to others after the sticky timeout.
+	flow := worker.New(cfg.Client, workflows.TaskQueue, worker.Options{
+		MaxConcurrentWorkflowTaskExecutionSize: 16, MaxConcurrentWorkflowTaskPollers: 4,
+		MaxConcurrentLocalActivityExecutionSize: 8, MaxConcurrentActivityExecutionSize: 4, MaxConcurrentActivityTaskPollers: 1,
+		StickyScheduleToStartTimeout: time.Second, WorkflowPanicPolicy: worker.BlockWorkflow,
+		WorkerStopTimeout: cfg.StopTimeout, OnFatalError: onFatal, MaxHeartbeatThrottleInterval: time.Second,
+	})
+	workflows.Register(flow)
+	flow.RegisterActivity(&activities.Runs{Pool: cfg.Pool, Bucket: cfg.Bucket})
+
+	features := worker.New(cfg.Client, activities.QueueFeatures, cfg.agent(cfg.Concurrency, onFatal))
+	features.RegisterActivity(&activities.Features{Bucket: cfg.Bucket, Libraries: cfg.Libraries})
+
+	// Commits into one library queue behind its lock, so one slot more keeps a second library going.
+	patterns := worker.New(cfg.Client, activities.QueuePattern, cfg.agent(cfg.Concurrency+1, onFatal))
+	patterns.RegisterActivity(&activities.Patterns{Pool: cfg.Pool, Bucket: cfg.Bucket, Libraries: cfg.Libraries})
+	return []worker.Worker{flow, features, patterns}
+}
+
+func (cfg Config) agent(slots int, onFatal func(error)) worker.Options {
+	return worker.Options{
+		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: slots, MaxConcurrentActivityTaskPollers: min(slots, 4),
+		WorkerStopTimeout: cfg.StopTimeout, OnFatalError: onFatal, MaxHeartbeatThrottleInterval: time.Second,
+	}
+}
+
+// stop stops workers together: each waits for its running activities.
+func stop(workers []worker.Worker) {
+	done := make(chan struct{})
+	for _, w := range workers {
+		go func() {
+			w.Stop()
+			done <- struct{}{}
+		}()
+	}
+	for range workers {
+		<-done
+	}
+}
+
+// passing reports whether an error may be gone in a moment.
+func passing(err error) bool {
+	var unavailable *serviceerror.Unavailable
+	var deadline *serviceerror.DeadlineExceeded
+	var starting *serviceerror.NamespaceNotFound // a fresh server makes its namespaces just after it starts to listen
+	return errors.As(err, &unavailable) || errors.As(err, &deadline) || errors.As(err, &starting) || errors.Is(err, context.DeadlineExceeded)
+}
