@@ -1,0 +1,147 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tartan-ai/tartan/internal/bucket"
+	"github.com/tartan-ai/tartan/internal/pattern/header"
+	"github.com/tartan-ai/tartan/internal/pattern/lines"
+)
+
+// counted is what a tally is told: how often a line came at a time.
+type counted map[string]int
+
+func (c counted) Add(message, line []byte, at int64) {
+	c[fmt.Sprintf("%d %q %q", at, message[:min(len(message), 40)], line[:min(len(line), 40)])]++
+}
+
+var arrival = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// byHand gives each line of a whole file its time, looking at the whole file.
+func byHand(body []byte) (out counted, all, untimed, truncated int64) {
+	type row struct {
+		line, message []byte
+		offset, at    int64
+		timed         bool
+	}
+	var rows []row
+	r, p := lines.NewReader(bytes.NewReader(body), 0), header.NewParser(arrival)
+	for line, ok := r.Next(); ok; line, ok = r.Next() {
+		h := p.Parse(line)
+		rows = append(rows, row{bytes.Clone(line), bytes.Clone(h.Message), r.Offset(), h.Time, h.HasTime})
+		if r.Truncated() {
+			truncated++
+		}
+	}
+	out = counted{}
+	for i, row := range rows {
+		if !row.timed {
+			untimed++
+			row.at = arrival.UnixNano()
+			found := false
+			for j := i - 1; j >= 0 && row.offset-rows[j].offset <= near && !found; j-- {
+				if found = rows[j].timed; found {
+					row.at = rows[j].at
+				}
+			}
+			for j := i + 1; j < len(rows) && rows[j].offset-row.offset <= near && !found; j++ {
+				if found = rows[j].timed; found {
+					row.at = rows[j].at
+				}
+			}
+		}
+		out.Add(row.message, row.line, row.at)
+	}
+	return out, int64(len(rows)), untimed, truncated
+}
+
+// randomLog makes a body of about size bytes: timed and untimed lines, stack traces, long silences and very long lines.
+func randomLog(rnd *rand.Rand, size int) []byte {
+	var b bytes.Buffer
+	timed := rnd.IntN(3)
+	at := arrival.Add(-time.Hour)
+	for b.Len() < size {
+		switch n := rnd.IntN(100); {
+		case timed == 2 || timed == 1 && n < 50:
+			at = at.Add(time.Duration(rnd.IntN(5000)) * time.Millisecond)
+			fmt.Fprintf(&b, "%s request %d served", at.Format(time.RFC3339), rnd.IntN(1000))
+		case n < 52:
+			b.WriteString(strings.Repeat("x", rnd.IntN(200_000)))
+		case n < 54:
+			timed = rnd.IntN(3)
+		default:
+			fmt.Fprintf(&b, "\tat frame %d \xff\x00 of the stack", rnd.IntN(1000))
+		}
+		if rnd.IntN(5) == 0 {
+			b.WriteByte('\r')
+		}
+		b.WriteByte('\n')
+		if rnd.IntN(50) == 0 {
+			b.WriteByte('\n')
+		}
+	}
+	if rnd.IntN(2) == 0 {
+		b.WriteString("the last line has no end")
+	}
+	return b.Bytes()
+}
+
+func TestChunksDoNotChangeWhatIsCounted(t *testing.T) {
+	ctx := context.Background()
+	store, err := bucket.Open(ctx, "file://"+t.TempDir())
+	require.NoError(t, err)
+	for range 12 {
+		seed := rand.Uint64()
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		body := randomLog(rnd, 1+rnd.IntN(1<<rnd.IntN(21)))
+		o, err := store.PutBytes(ctx, body)
+		require.NoError(t, err)
+		want, all, untimed, truncated := byHand(body)
+		for range 3 {
+			size := 1 + rnd.Int64N(1<<(8+rnd.IntN(14)))
+			size = max(size, int64(len(body))/200)
+			got, sum := counted{}, Extracted{}
+			for start := int64(0); start < o.Size; start += size {
+				c := &chunk{
+					in: ExtractInput{Key: o.Key, Start: start, End: min(start+size, o.Size)}, bucket: store,
+					clock: clock{parser: header.NewParser(arrival), arrival: arrival.UnixNano(), out: got}, beat: func(int64) {},
+				}
+				require.NoError(t, c.read(ctx))
+				sum.Lines, sum.Bytes = sum.Lines+c.lines, sum.Bytes+c.bytes
+				sum.Untimed, sum.Truncated = sum.Untimed+c.clock.untimed, sum.Truncated+c.truncated
+				require.LessOrEqual(t, cap(c.clock.kept), 2<<20, "waiting lines are bounded")
+			}
+			require.Equal(t, Extracted{Lines: all, Bytes: o.Size, Untimed: untimed, Truncated: truncated}, sum, "seed %d, chunks of %d", seed, size)
+			require.Equal(t, want, got, "seed %d, chunks of %d", seed, size)
+		}
+	}
+}
+
+func TestStretchReadsOn(t *testing.T) {
+	ctx := context.Background()
+	store, err := bucket.Open(ctx, "file://"+t.TempDir())
+	require.NoError(t, err)
+	body := bytes.Repeat([]byte("0123456789abcdef"), 50_000)
+	o, err := store.PutBytes(ctx, body)
+	require.NoError(t, err)
+	c := &chunk{in: ExtractInput{Key: o.Key}, bucket: store}
+	for _, first := range []int64{1, 16, further, o.Size - 7, o.Size, o.Size + 1} {
+		r := c.open(ctx, 7, first)
+		got, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.NoError(t, r.Close())
+		require.True(t, bytes.Equal(body[7:], got), "first range of %d bytes", first)
+	}
+	c.in.Key = bucket.Key(strings.Repeat("0", 64))
+	_, err = io.ReadAll(c.open(ctx, 0, 1))
+	require.ErrorIs(t, err, bucket.ErrNotFound)
+}
