@@ -25,6 +25,9 @@ const (
 	pgBinFolder  = "postgres-bin"
 	pgLockFile   = "postgres.lock"
 	passwordFile = "postgres.password"
+
+	temporalFolder   = "temporal"
+	temporalLockFile = "temporal.lock"
 )
 
 // LogPath is where the child with the given name writes its output: postgres, temporal, worker or mcp.

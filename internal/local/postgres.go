@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -138,9 +137,11 @@ func (p *Postgres) start(ctx context.Context, o PostgresOptions, dataDir string)
 	p.rotate = stopRotating
 	// A free port can be taken by another program between choosing and using it.
 	for try := 1; ; try++ {
-		if p.Port, err = choosePort("Postgres", o.Port); err != nil {
+		ports, err := choosePorts(portWish{"Postgres", o.Port})
+		if err != nil {
 			return err
 		}
+		p.Port = ports[0]
 		p.URL = databaseURL(password, p.Port)
 		err = p.launch(ctx, &cl, o, logFile)
 		if err == nil {
@@ -244,17 +245,4 @@ type PortTakenError struct {
 // Error names the port and what to do.
 func (e *PortTakenError) Error() string {
 	return fmt.Sprintf("port %d for %s is already in use: stop what uses it, choose another port, or give 0 to take a free one", e.Port, e.What)
-}
-
-// choosePort checks that a port of 127.0.0.1 is free, or chooses one.
-func choosePort(what string, port int) (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return 0, &PortTakenError{What: what, Port: port}
-		}
-		return 0, fmt.Errorf("listen on port %d for %s: %w", port, what, err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -1,0 +1,341 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+	"gopkg.in/yaml.v3"
+
+	deploytemporal "github.com/tartan-ai/tartan/deploy/temporal"
+)
+
+// Namespace is the Temporal namespace of the local stack.
+const Namespace = "default"
+
+// temporalStop is how the server is stopped; its store survives SIGKILL.
+var temporalStop = []step{{syscall.SIGTERM, 8 * time.Second}}
+
+// TemporalOptions says how to run the Temporal server. Only DataDir is needed.
+type TemporalOptions struct {
+	DataDir string
+	// Bin is the program to run: the temporal CLI or a server built by Tartan. Empty looks for the CLI on PATH,
+	// then in the cache, and builds the server when there is neither.
+	Bin string
+	// Port of the frontend and UIPort of the web UI, on 127.0.0.1; 0 takes a free one.
+	Port, UIPort int
+	// Headless leaves the web UI out.
+	Headless bool
+	// Retention is how long closed workflows are kept; 0 is 72 h, and the server takes 1 h at least.
+	Retention time.Duration
+	// CacheDir keeps the built server; empty is the folder tartan in the user's cache folder.
+	CacheDir string
+	Log      *zap.Logger
+	// Progress is told what takes long, in words for people; nil drops it.
+	Progress func(string)
+	// HideSystem does not look for the CLI.
+	HideSystem bool
+}
+
+// Temporal is a running server.
+type Temporal struct {
+	// Address of the frontend and UIURL of the web UI, empty without one.
+	Address string
+	UIURL   string
+	// Bin is the program that runs, Version that of the server in it, and File its store.
+	Bin, Version, File string
+	PID                int
+	// Ready is how long the start took.
+	Ready time.Duration
+
+	proc    *process
+	log     *zap.Logger
+	release func()
+	rotate  func()
+}
+
+// StartTemporal starts the Temporal server of a data folder and returns when its namespace can be used. It
+// builds the server first where there is none, which takes minutes; Progress says so. A server left behind
+// by a killed process is stopped first. It returns ErrInUse when another live process runs it and a
+// *PortTakenError when a port is not free.
+func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	if o.Retention == 0 {
+		o.Retention = 72 * time.Hour
+	}
+	dataDir, err := absolute(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeDataDir(dataDir); err != nil {
+		return nil, err
+	}
+	release, err := lockPath(filepath.Join(dataDir, temporalLockFile), "tartan")
+	if err != nil {
+		return nil, err
+	}
+	t := &Temporal{log: o.Log, release: release}
+	if err := t.start(ctx, o, dataDir); err != nil {
+		t.cleanUp()
+		return nil, err
+	}
+	o.Log.Info("temporal started", zap.String("version", t.Version), zap.String("address", t.Address), zap.String("ui", t.UIURL),
+		zap.Int("pid", t.PID), zap.Int64("duration_ms", t.Ready.Milliseconds()))
+	return t, nil
+}
+
+func (t *Temporal) start(ctx context.Context, o TemporalOptions, dataDir string) error {
+	bin, err := findTemporal(ctx, o)
+	if err != nil {
+		return err
+	}
+	t.Bin, t.Version = bin.path, bin.server
+	begun := time.Now()
+	folder := filepath.Join(dataDir, temporalFolder)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("make temporal folder: %w", err)
+	}
+	// The server does not migrate the store of another minor version, so each has a file of its own.
+	t.File = filepath.Join(folder, "temporal-"+minorOf(bin.server)+".db")
+	if err := stopTemporalOrphan(ctx, folder, o); err != nil {
+		return err
+	}
+	logFile, stopRotating, err := openLog(LogPath(dataDir, "temporal"))
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+	t.rotate = stopRotating
+	for try := 1; ; try++ {
+		ports, err := choosePorts(portWish{"Temporal", o.Port}, portWish{"Temporal's web UI", o.UIPort})
+		if err != nil {
+			return err
+		}
+		err = t.launch(ctx, o, bin, ports, logFile)
+		if err == nil {
+			t.Ready = time.Since(begun)
+			return nil
+		}
+		if try == 3 || (o.Port != 0 && o.UIPort != 0) || ctx.Err() != nil || !portLost(err) {
+			return err
+		}
+	}
+}
+
+// launch runs the server and waits until its namespace can be used.
+func (t *Temporal) launch(ctx context.Context, o TemporalOptions, bin temporalBinary, ports []int, logFile *os.File) error {
+	from, err := logFile.Seek(0, 2)
+	if err != nil {
+		return fmt.Errorf("read temporal log: %w", err)
+	}
+	args, err := temporalArgs(bin, t.File, ports, o.Headless)
+	if err != nil {
+		return err
+	}
+	t.proc, err = start(spec{
+		name: "temporal", path: bin.path, args: args, env: os.Environ(), dir: filepath.Dir(t.File),
+		out: logFile, stdin: bin.own, onParentDeath: syscall.SIGTERM,
+	})
+	if err != nil {
+		return err
+	}
+	t.PID = t.proc.pid
+	t.Address = net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
+	if !o.Headless {
+		t.UIURL = "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[1]))
+	}
+	err = rememberPID(filepath.Dir(t.File), t.PID)
+	if err == nil {
+		err = waitTemporal(ctx, t.proc, t.Address, o.Retention)
+	}
+	if err == nil {
+		return nil
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_ = t.proc.stop(stopCtx, temporalStop)
+	if tail := logTail(logFile.Name(), from); tail != "" {
+		return fmt.Errorf("start temporal: %w; its log ends with:\n%s", err, tail)
+	}
+	return fmt.Errorf("start temporal: %w; its log is %s", err, logFile.Name())
+}
+
+// temporalArgs are understood by the CLI and by Tartan's own build alike.
+func temporalArgs(bin temporalBinary, file string, ports []int, headless bool) ([]string, error) {
+	args := []string{
+		"server", "start-dev", "--ip", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--db-filename", file,
+		"--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal",
+		"--log-level", "info", "--log-format", "json",
+	}
+	if headless {
+		args = append(args, "--headless")
+	} else {
+		args = append(args, "--ui-ip", "127.0.0.1", "--ui-port", strconv.Itoa(ports[1]))
+	}
+	if bin.own {
+		args = append(args, "--stop-with-stdin")
+	}
+	values, err := DynamicConfig()
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		encoded, err := json.Marshal(values[key])
+		if err != nil {
+			return nil, fmt.Errorf("encode %s: %w", key, err)
+		}
+		args = append(args, "--dynamic-config-value", key+"="+string(encoded))
+	}
+	return args, nil
+}
+
+// DynamicConfig is the dynamic configuration that the local server runs with, by key.
+func DynamicConfig() (map[string]any, error) {
+	var file map[string][]struct {
+		Value       any            `yaml:"value"`
+		Constraints map[string]any `yaml:"constraints"`
+	}
+	if err := yaml.Unmarshal(deploytemporal.DynamicConfig, &file); err != nil {
+		return nil, fmt.Errorf("read dynamic configuration: %w", err)
+	}
+	values := map[string]any{}
+	for key, list := range file {
+		if len(list) != 1 || len(list[0].Constraints) > 0 {
+			return nil, fmt.Errorf("read dynamic configuration: %s must have one value without constraints", key)
+		}
+		values[key] = list[0].Value
+	}
+	return values, nil
+}
+
+// temporalBinary is a program that runs the server.
+type temporalBinary struct {
+	path   string
+	server string // version of the server in it, as in 1.32.1
+	own    bool   // built by Tartan
+}
+
+// findTemporal chooses the program: the setting, the CLI on PATH, the cache, a build.
+func findTemporal(ctx context.Context, o TemporalOptions) (temporalBinary, error) {
+	if o.Bin != "" {
+		return askTemporal(ctx, o.Bin)
+	}
+	if path, err := exec.LookPath("temporal"); err == nil && !o.HideSystem {
+		bin, err := askTemporal(ctx, path)
+		if err == nil {
+			return bin, nil
+		}
+		o.Log.Warn("temporal CLI on PATH is not used", zap.Error(err))
+	}
+	cache := o.CacheDir
+	if cache == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return temporalBinary{}, fmt.Errorf("find the user's cache folder: %w", err)
+		}
+		cache = filepath.Join(user, "tartan")
+	}
+	path, version, err := buildTemporal(ctx, cache, o.Progress)
+	if err != nil {
+		return temporalBinary{}, err
+	}
+	return temporalBinary{path: path, server: strings.TrimPrefix(version, "v"), own: true}, nil
+}
+
+var serverVersion = regexp.MustCompile(`Server v?(\d+\.\d+\.\d+)`)
+
+// askTemporal runs a program with --version.
+func askTemporal(ctx context.Context, path string) (temporalBinary, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	if err != nil {
+		return temporalBinary{}, fmt.Errorf("run %s: %w: %s", path, err, lastLines(string(out), 3))
+	}
+	m := serverVersion.FindSubmatch(out)
+	if m == nil {
+		return temporalBinary{}, fmt.Errorf("%s says %q, which names no Temporal server", path, lastLines(string(out), 1))
+	}
+	return temporalBinary{path: path, server: string(m[1]), own: strings.HasPrefix(string(out), devserverBinary)}, nil
+}
+
+func minorOf(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
+}
+
+// Done is closed when the server has ended, whoever ended it.
+func (t *Temporal) Done() <-chan struct{} { return t.proc.done }
+
+// Err is why the server ended; nil after a clean stop or while it runs.
+func (t *Temporal) Err() error {
+	if !t.proc.exited() {
+		return nil
+	}
+	return t.proc.err
+}
+
+// Stop ends the server: cleanly within 8 s, else by force. A context that ends makes it kill at once; what the
+// server acknowledged survives in each case. It is safe to call twice.
+func (t *Temporal) Stop(ctx context.Context) error {
+	err := t.proc.stop(ctx, temporalStop)
+	forgetPID(filepath.Dir(t.File))
+	t.cleanUp()
+	if err != nil {
+		t.log.Warn("temporal stopped by force", zap.Error(err))
+		return err
+	}
+	t.log.Info("temporal stopped")
+	return nil
+}
+
+func (t *Temporal) cleanUp() {
+	if t.rotate != nil {
+		t.rotate()
+	}
+	if t.release != nil {
+		t.release()
+	}
+	t.rotate, t.release = nil, nil
+}
+
+// portWish is a port for something; 0 is any.
+type portWish struct {
+	what string
+	port int
+}
+
+// choosePorts chooses ports of 127.0.0.1, all held until the last is chosen so that they differ.
+func choosePorts(wishes ...portWish) ([]int, error) {
+	ports := make([]int, len(wishes))
+	for i, w := range wishes {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(w.port)))
+		if err != nil {
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return nil, &PortTakenError{What: w.what, Port: w.port}
+			}
+			return nil, fmt.Errorf("listen on port %d for %s: %w", w.port, w.what, err)
+		}
+		defer l.Close()
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+	}
+	return ports, nil
+}
