@@ -122,7 +122,7 @@ func extend(m []byte, a, b int, k kind) int {
 	if b >= len(m) {
 		return b
 	}
-	switch k {
+	switch k { //nolint:exhaustive // the other kinds end where their word ends
 	case kindIP, kindHost, kindIdent:
 		if m[b] == ':' && b+1 < len(m) && digit(m[b+1]) {
 			e := b + 1
@@ -138,6 +138,22 @@ func extend(m []byte, a, b int, k kind) int {
 		for b-a <= 3 && e+3 < len(m) && m[e] == ',' && digit(m[e+1]) && digit(m[e+2]) && digit(m[e+3]) && (e+4 == len(m) || !alnum(m[e+4])) {
 			e += 4
 		}
+		return sizeUnit(m, e)
+	}
+	return b
+}
+
+// sizeUnit adds the unit of a size that is printed as fits: 1.2 KB, 310 B.
+func sizeUnit(m []byte, b int) int {
+	if b+1 >= len(m) || m[b] != ' ' {
+		return b
+	}
+	e := b + 1
+	for e < len(m) && alnum(m[e]) {
+		e++
+	}
+	switch string(m[b+1 : e]) {
+	case "B", "KB", "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB":
 		return e
 	}
 	return b

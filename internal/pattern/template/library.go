@@ -39,6 +39,7 @@ type group struct {
 	shapes   []uint32
 	clusters []clusterRef
 	dirty    bool
+	evidence evidence
 }
 
 // clusterRef remembers the template of a cluster.
@@ -79,8 +80,8 @@ type Library struct {
 	byName   map[pattern.ID]uint32
 	free     []uint32
 	alive    int
+	words    wordbook
 	scan     scanner
-	index    *Index
 }
 
 // NewLibrary returns an empty Library.
@@ -88,7 +89,7 @@ func NewLibrary(o Options) *Library {
 	if o.MaxShapes <= 0 {
 		o.MaxShapes = DefaultMaxShapes
 	}
-	l := &Library{max: o.MaxShapes, families: map[uint64]*family{}, byName: map[pattern.ID]uint32{}}
+	l := &Library{max: o.MaxShapes, families: map[uint64]*family{}, byName: map[pattern.ID]uint32{}, words: newWordbook()}
 	l.scan.parse = true
 	return l
 }
@@ -168,6 +169,15 @@ func (l *Library) repartition(dirty []uint32, ch *Change) {
 	}
 	keys := map[uint64]struct{}{}
 	for _, g := range dirty {
+		l.observe(g)
+	}
+	for _, g := range l.words.flipped() {
+		if !l.groups[g].dirty {
+			l.groups[g].dirty = true
+			dirty = append(dirty, g)
+		}
+	}
+	for _, g := range dirty {
 		l.rebuild(g, keys)
 	}
 	old := map[uint32]map[uint32]int{} // pattern before -> pattern now -> shapes
@@ -193,6 +203,31 @@ func (l *Library) repartition(dirty []uint32, ch *Change) {
 	slices.SortFunc(ch.Moved, func(a, b Move) int { return cmp.Compare(a.Shape, b.Shape) })
 }
 
+// observe runs the first pass over group g and tells the wordbook what it found.
+func (l *Library) observe(g uint32) {
+	grp := l.groups[g]
+	rows, value := l.rows(grp)
+	p := partitioner{value: value, values: map[uint64]struct{}{}, unsure: map[uint64]struct{}{}}
+	p.partition(rows)
+	constant := map[uint64]struct{}{}
+	for i := range rows {
+		for c := range rows[i].cells {
+			x := &rows[i].cells[c]
+			if x.bare {
+				continue
+			}
+			if _, ok := p.values[x.hash]; ok {
+				continue
+			}
+			if _, ok := p.unsure[x.hash]; ok {
+				continue
+			}
+			constant[x.hash] = struct{}{}
+		}
+	}
+	l.words.update(g, &grp.evidence, p.values, constant, p.unsure)
+}
+
 // rebuild partitions group g and renews its clusters; keys collects the families that lost or won one.
 func (l *Library) rebuild(g uint32, keys map[uint64]struct{}) {
 	grp := l.groups[g]
@@ -204,7 +239,8 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}) {
 		f.members = slices.DeleteFunc(f.members, func(m member) bool { return m == member{g, uint32(c)} })
 	}
 	rows, value := l.rows(grp)
-	clusters := partition(rows, value)
+	p := partitioner{value: value, known: l.words.known, strong: l.words.strong}
+	clusters := p.partition(rows)
 	view := &groupView{skel: (*l.views.at(int(g))).skel, clusters: make([]clusterView, len(clusters))}
 	grp.clusters = make([]clusterRef, len(clusters))
 	for c := range clusters {
@@ -224,7 +260,6 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}) {
 			l.families[ref.key] = f
 		}
 		f.members = append(f.members, member{g, uint32(c)})
-		_ = r
 	}
 	*l.views.edit(int(g)) = view
 }
@@ -246,7 +281,7 @@ func (l *Library) rows(grp *group) (rows []row, value []bool) {
 			for c := range l.scan.tokens {
 				if from := int(l.scan.tokens[c].textStart); from > 0 {
 					b := text[from-1]
-					value[c] = b == '=' || b == '"' || b == '\''
+					value[c] = b == '=' || b == '"' || b == '\'' || b == '[' || b == '('
 				}
 			}
 		}

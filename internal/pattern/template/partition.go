@@ -41,29 +41,34 @@ type cluster struct {
 	vars mask
 }
 
-// Weights and thresholds are in plain words: so many different plain words make a slot of a column.
+// Weights and thresholds are in half plain words: so many different words make a slot of a column.
 const (
-	weightWord   = 2
-	weightIdent  = 3
-	weightSlot   = 4
-	slotWeight   = 12
-	firstWeight  = 24 // the first column often names what the message is about
-	valueWeight  = 8  // behind an = or in quotes stands a value more often than not
-	maxEvidence  = 64
-	knownWeight  = 6
-	nearbyWeight = 2
+	weightWord  = 2
+	weightIdent = 4
+	weightSlot  = 10
+	weightKnown = 6 // the word is a value in other templates
+
+	needUsual = 12
+	needFirst = 24 // the first column often names what the message is about
+	needValue = 8  // behind an = or in quotes or brackets stands a value more often than not
 )
 
+// partitioner splits one group. Its first pass knows nothing of other groups and finds the words that are surely values or
+// constants; the second pass knows what the first found in all groups.
 type partitioner struct {
-	ev     func(word uint64) int // how often the word is a value elsewhere, less how often a constant
-	value  []bool                // column stands where values stand
+	known  func(word uint64) bool // nil in the first pass
+	strong func(word uint64) bool
+	value  []bool // column stands where values stand
 	out    []cluster
 	counts map[uint64]struct{}
+	// What the first pass found, by word hash.
+	values, unsure map[uint64]struct{}
 }
 
 // partition splits the rows of a group. The result does not depend on the order of rows.
-func partition(rows []row, value []bool) []cluster {
-	p := partitioner{value: value, counts: map[uint64]struct{}{}}
+func (p *partitioner) partition(rows []row) []cluster {
+	p.counts = map[uint64]struct{}{}
+	p.out = nil
 	p.split(rows, mask{})
 	return p.out
 }
@@ -71,7 +76,8 @@ func partition(rows []row, value []bool) []cluster {
 type colStat struct {
 	distinct int
 	weight   int
-	slots    bool
+	slots    bool // some values are bare slots
+	masked   bool // all values hold a slot
 }
 
 func (p *partitioner) stat(rows []row, c int) colStat {
@@ -87,7 +93,7 @@ func (p *partitioner) stat(rows []row, c int) colStat {
 		return colStat{distinct: 1, slots: first.bare}
 	}
 	clear(p.counts)
-	var st colStat
+	st := colStat{masked: true}
 	for i := range rows {
 		x := &rows[i].cells[c]
 		h := x.hash
@@ -100,13 +106,16 @@ func (p *partitioner) stat(rows []row, c int) colStat {
 		}
 		p.counts[h] = struct{}{}
 		st.distinct++
-		st.weight += weigh(x)
+		st.weight += p.weigh(x)
+		st.masked = st.masked && x.kind != kindWord
 	}
 	return st
 }
 
-func weigh(x *cell) int {
+func (p *partitioner) weigh(x *cell) int {
 	switch {
+	case !x.bare && p.known != nil && p.known(x.hash):
+		return weightKnown
 	case x.bare:
 		return weightSlot
 	case x.kind != kindWord || identLike(x.text):
@@ -138,13 +147,14 @@ func identLike(w string) bool {
 func (p *partitioner) split(rows []row, inherited mask) {
 	cols := len(rows[0].cells)
 	if len(rows) == 1 {
-		p.out = append(p.out, cluster{rows: rows, vars: inherited})
+		p.emit(rows, inherited)
 		return
 	}
 	vars := inherited
 	anchors, varCols := 0, 0
 	best, bestVar := -1, -1
 	var bestStat, bestVarStat colStat
+	var fresh []int
 	for c := range cols {
 		st := p.stat(rows, c)
 		if st.distinct == 1 {
@@ -153,29 +163,38 @@ func (p *partitioner) split(rows []row, inherited mask) {
 			}
 			continue
 		}
-		need := slotWeight
+		need := needUsual
 		switch {
 		case c == 0:
-			need = firstWeight
+			need = needFirst
 		case p.value[c]:
-			need = valueWeight
+			need = needValue
 		}
-		if inherited.has(c) || st.weight >= need {
+		if inherited.has(c) || st.masked || st.weight >= need {
 			vars.set(c)
 			varCols++
+			if p.values != nil && !inherited.has(c) {
+				fresh = append(fresh, c)
+			}
 			if !inherited.has(c) && (bestVar < 0 || st.distinct < bestVarStat.distinct) {
 				bestVar, bestVarStat = c, st
 			}
 			continue
 		}
+		p.note(p.unsure, rows, c)
 		if best < 0 || st.distinct < bestStat.distinct {
 			best, bestStat = c, st
 		}
 	}
 	held := anchors > 0 && anchors >= varCols
+	if held {
+		for _, c := range fresh {
+			p.note(p.values, rows, c)
+		}
+	}
 	if best < 0 {
 		if anchors > 0 && 2*anchors >= varCols || bestVar < 0 {
-			p.out = append(p.out, cluster{rows: rows, vars: vars})
+			p.emit(rows, vars)
 			return
 		}
 		best = bestVar
@@ -185,6 +204,49 @@ func (p *partitioner) split(rows []row, inherited mask) {
 	}
 	for _, part := range splitBy(rows, best) {
 		p.split(part, vars)
+	}
+}
+
+// emit adds a cluster. A word that is constant in it but a value wherever else it stands is a slot here as well.
+func (p *partitioner) emit(rows []row, vars mask) {
+	if p.strong != nil {
+		anchors := 0
+		also := vars
+		for c, x := range rows[0].cells {
+			if x.bare || vars.has(c) {
+				continue
+			}
+			if p.strong(x.hash) && allSame(rows, c) {
+				also.set(c)
+			} else {
+				anchors++
+			}
+		}
+		if anchors > 0 {
+			vars = also
+		}
+	}
+	p.out = append(p.out, cluster{rows: rows, vars: vars})
+}
+
+func allSame(rows []row, c int) bool {
+	for i := range rows[1:] {
+		if rows[i+1].cells[c].hash != rows[0].cells[c].hash {
+			return false
+		}
+	}
+	return true
+}
+
+// note collects the words of a column, if the pass wants them.
+func (p *partitioner) note(into map[uint64]struct{}, rows []row, c int) {
+	if into == nil {
+		return
+	}
+	for i := range rows {
+		if x := &rows[i].cells[c]; !x.bare {
+			into[x.hash] = struct{}{}
+		}
 	}
 }
 

@@ -158,3 +158,26 @@ func dump(t *testing.T, messages [][]byte, truth []string) {
 		fmt.Println(s)
 	}
 }
+
+func TestQualityOnRandomStatements(t *testing.T) {
+	var sumGA, sumFGA float64
+	const streams = 10
+	for seed := range uint64(streams) {
+		g := newGenerator(seed, 120)
+		var messages [][]byte
+		var truth []string
+		for range 4000 {
+			text, stmt := g.line()
+			messages = append(messages, []byte(text))
+			truth = append(truth, fmt.Sprint(stmt))
+		}
+		ga, fga := score(truth, mine(messages))
+		t.Logf("seed %2d GA %.4f FGA %.4f", seed, ga, fga)
+		sumGA += ga
+		sumFGA += fga
+		if os.Getenv("TARTAN_EVAL_DUMP") == fmt.Sprint("seed", seed) {
+			dump(t, messages, truth)
+		}
+	}
+	t.Logf("mean    GA %.4f FGA %.4f", sumGA/streams, sumFGA/streams)
+}

@@ -109,23 +109,33 @@ func joinKinds(a, b kind) kind {
 // words returns the constant words and slots of a template in a form that does not depend on delimiters and on how many
 // slots stand in a row; templates with equal words are one pattern.
 func (r *rendered) words() uint64 {
-	h, inRun := uint64(k1), false
+	h := uint64(k1)
 	mix := func(x uint64) {
 		h = (h ^ x) * k2
 		h ^= h >> 31
 	}
 	for i := range r.parts {
 		p := &r.parts[i]
+		if r.continues(i) {
+			continue
+		}
 		if p.word != "" {
 			mix(hashBytes([]byte(p.word)))
-			inRun = false
 		}
-		if p.slot && !inRun {
+		if p.slot {
 			mix(1)
-			inRun = true
 		}
 	}
 	return h
+}
+
+// continues reports whether part i goes on with the slot before it: slots in a row are one when templates are compared.
+func (r *rendered) continues(i int) bool {
+	p := &r.parts[i]
+	if !p.slot || i == 0 || !r.parts[i-1].slot {
+		return false
+	}
+	return p.word == "" || p.word == r.parts[i-1].word && p.gap == " "
 }
 
 // text returns the template text; with collapse, slots in a row become one.
@@ -133,7 +143,7 @@ func (r *rendered) text(collapse bool) string {
 	var b strings.Builder
 	for i := range r.parts {
 		p := &r.parts[i]
-		if collapse && p.slot && p.word == "" && i > 0 && r.parts[i-1].slot {
+		if collapse && r.continues(i) {
 			continue
 		}
 		b.WriteString(p.gap)
@@ -154,7 +164,7 @@ func (r *rendered) plan(collapse bool) []slotPlan {
 		if !p.slot {
 			continue
 		}
-		if collapse && p.word == "" && i > 0 && r.parts[i-1].slot {
+		if collapse && r.continues(i) {
 			out[len(out)-1].last = uint8(i)
 			continue
 		}
@@ -172,7 +182,7 @@ func (r *rendered) slots(collapse bool) []pattern.Slot {
 		if !p.slot {
 			continue
 		}
-		if collapse && p.word == "" && i > 0 && r.parts[i-1].slot {
+		if collapse && r.continues(i) {
 			last := &out[len(out)-1]
 			if last.Type != typeOf[p.kind] {
 				last.Type = pattern.Text

@@ -248,6 +248,11 @@ func (s *scanner) punct(m []byte, i int) int {
 	}
 	switch p {
 	case '[', '{', '(':
+		if p == '[' {
+			if end := wordList(m, i+1); end > 0 {
+				return s.slot(m, i+1, i+1, end, kindText)
+			}
+		}
 		if next == closing(p) && (p != '(' || i == 0 || classOf[m[i-1]]&isWord == 0) {
 			return s.slot(m, i+1, i+1, i+1, kindText)
 		}
@@ -402,6 +407,29 @@ func emptyValue(m []byte, i int) bool {
 		i++
 	}
 	return i == len(m) && i == from || i > from && i < len(m) && m[i] == '='
+}
+
+// wordList returns the end of a list of single words with commas between them that fills a bracket, or 0.
+func wordList(m []byte, i int) (end int) {
+	commas, inWord := 0, false
+	for ; i < len(m); i++ {
+		switch c := m[i]; {
+		case classOf[c]&(isWord|isPunct) != 0:
+			if !inWord && i > 0 && m[i-1] == ' ' && (i < 2 || m[i-2] != ',') {
+				return 0
+			}
+			inWord = true
+		case c == ',' && inWord:
+			commas++
+			inWord = false
+		case c == ' ' && !inWord && m[i-1] == ',':
+		case c == ']' && inWord && commas > 0:
+			return i
+		default:
+			return 0
+		}
+	}
+	return 0
 }
 
 func closeQuote(m []byte, i int, q byte) int {
