@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,29 +42,97 @@ type Chunk struct {
 	CommittedAt time.Time
 }
 
+const sourceColumns = `id, workspace_id, library_id, sha256, name, object_key, plain_key, compression, bytes, plain_bytes, chunk_bytes, chunks, workflow_id, received_at`
+
 // SaveSource stores the source, or completes the stored one of the same library and digest with what was not known
-// before, and returns the stored one.
+// before, and returns the stored one. What is known already is kept, the size of chunks above all.
 func SaveSource(ctx context.Context, q Querier, s Source) (Source, error) {
-	return Source{}, errUnfinished
+	saved, err := one(ctx, q, pgx.RowToStructByPos[Source], `
+		insert into tartan.sources as s (workspace_id, library_id, sha256, name, object_key, plain_key, compression, bytes, plain_bytes, chunk_bytes, chunks, workflow_id)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		on conflict (library_id, sha256) do update set
+			object_key  = case when s.object_key = '' then excluded.object_key else s.object_key end,
+			plain_key   = case when s.plain_key = '' then excluded.plain_key else s.plain_key end,
+			compression = case when s.compression = '' then excluded.compression else s.compression end,
+			bytes       = case when s.bytes = 0 then excluded.bytes else s.bytes end,
+			plain_bytes = case when s.plain_bytes = 0 then excluded.plain_bytes else s.plain_bytes end,
+			chunk_bytes = case when s.chunk_bytes = 0 then excluded.chunk_bytes else s.chunk_bytes end,
+			chunks      = case when s.chunks = 0 then excluded.chunks else s.chunks end,
+			workflow_id = case when s.workflow_id = '' then excluded.workflow_id else s.workflow_id end
+		returning `+sourceColumns,
+		s.WorkspaceID, s.LibraryID, s.SHA256, stored(s.Name), s.ObjectKey, s.PlainKey, s.Compression, s.Bytes, s.PlainBytes,
+		s.ChunkBytes, s.Chunks, s.WorkflowID)
+	if err != nil {
+		return Source{}, fmt.Errorf("save source %s: %w", s.Name, err)
+	}
+	saved.Name = plain(saved.Name)
+	return saved, nil
 }
 
 // SourceByID returns the source or ErrNotFound.
 func SourceByID(ctx context.Context, q Querier, id uuid.UUID) (Source, error) {
-	return Source{}, errUnfinished
+	s, err := one(ctx, q, pgx.RowToStructByPos[Source], `select `+sourceColumns+` from tartan.sources where id = $1`, id)
+	if err != nil {
+		return s, fmt.Errorf("source %s: %w", id, err)
+	}
+	s.Name = plain(s.Name)
+	return s, nil
 }
+
+// Sources returns the sources of a library, the latest first.
+func Sources(ctx context.Context, q Querier, libraryID uuid.UUID, limit int) ([]Source, error) {
+	rows, _ := q.Query(ctx, `select `+sourceColumns+` from tartan.sources where library_id = $1 order by received_at desc, id limit $2`, libraryID, limit)
+	s, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Source])
+	if err != nil {
+		return nil, fmt.Errorf("list sources: %w", known(err))
+	}
+	for i := range s {
+		s[i].Name = plain(s[i].Name)
+	}
+	return s, nil
+}
+
+const chunkColumns = `source_id, seq, start_byte, end_byte, lines, bytes, new_patterns, other_lines, untimed, committed_at`
 
 // InsertChunk writes the ledger row of a chunk. When the chunk is in the ledger already, fresh is false and stored is
 // what was committed; nothing may be counted then. It waits for another transaction that is writing the same row.
 func InsertChunk(ctx context.Context, tx pgx.Tx, workspaceID uuid.UUID, c Chunk) (fresh bool, stored Chunk, err error) {
-	return false, Chunk{}, errUnfinished
+	stored, err = one(ctx, tx, pgx.RowToStructByPos[Chunk], `
+		insert into tartan.chunks (workspace_id, source_id, seq, start_byte, end_byte, lines, bytes, new_patterns, other_lines, untimed)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		on conflict (source_id, seq) do nothing
+		returning `+chunkColumns,
+		workspaceID, c.SourceID, c.Seq, c.Start, c.End, c.Lines, c.Bytes, c.NewPatterns, c.OtherLines, c.Untimed)
+	fresh = err == nil
+	if errors.Is(err, ErrNotFound) {
+		stored, err = one(ctx, tx, pgx.RowToStructByPos[Chunk],
+			`select `+chunkColumns+` from tartan.chunks where source_id = $1 and seq = $2`, c.SourceID, c.Seq)
+	}
+	if err != nil {
+		return false, Chunk{}, fmt.Errorf("enter chunk %d of source %s: %w", c.Seq, c.SourceID, err)
+	}
+	return fresh, stored, nil
 }
 
 // SetChunkResult completes the ledger row written in this transaction with what was known only after learning.
 func SetChunkResult(ctx context.Context, tx pgx.Tx, sourceID uuid.UUID, seq int, newPatterns, otherLines int64) error {
-	return errUnfinished
+	tag, err := tx.Exec(ctx, `update tartan.chunks set new_patterns = $3, other_lines = $4 where source_id = $1 and seq = $2`,
+		sourceID, seq, newPatterns, otherLines)
+	if err == nil && tag.RowsAffected() != 1 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("complete chunk %d of source %s: %w", seq, sourceID, known(err))
+	}
+	return nil
 }
 
 // Chunks returns the ledger of a source, by sequence number.
 func Chunks(ctx context.Context, q Querier, sourceID uuid.UUID) ([]Chunk, error) {
-	return nil, errUnfinished
+	rows, _ := q.Query(ctx, `select `+chunkColumns+` from tartan.chunks where source_id = $1 order by seq`, sourceID)
+	c, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Chunk])
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger of source %s: %w", sourceID, known(err))
+	}
+	return c, nil
 }

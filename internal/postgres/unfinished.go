@@ -1,5 +1,0 @@
-package postgres
-
-import "errors"
-
-var errUnfinished = errors.New("unfinished")
