@@ -60,6 +60,7 @@ type Postgres struct {
 	release func()
 	rotate  func()
 	folder  *os.File
+	ended   chan struct{}
 }
 
 // StartPostgres starts the server of a data folder, making it at the first start, and returns when it
@@ -89,7 +90,13 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 		p.cleanUp()
 		return nil, err
 	}
-	p.Ready = time.Since(begun)
+	p.Ready, p.ended = time.Since(begun), make(chan struct{})
+	go func() {
+		// The folder is free again from the moment that Done says so, also when nobody called Stop.
+		<-p.proc.done
+		p.cleanUp()
+		close(p.ended)
+	}()
 	o.Log.Info("postgres started", zap.String("version", p.Version), zap.Int("port", p.Port), zap.Int("pid", p.PID),
 		zap.Int64("duration_ms", p.Ready.Milliseconds()))
 	return p, nil
@@ -191,7 +198,7 @@ func (p *Postgres) launch(ctx context.Context, cl *cluster, o PostgresOptions, l
 }
 
 // Done is closed when the server has ended, whoever ended it.
-func (p *Postgres) Done() <-chan struct{} { return p.proc.done }
+func (p *Postgres) Done() <-chan struct{} { return p.ended }
 
 // Err is why the server ended; nil after a clean stop or while it runs.
 func (p *Postgres) Err() error {
@@ -214,7 +221,7 @@ func (p *Postgres) Stop(ctx context.Context) error {
 			waitGone(context.WithoutCancel(ctx), 2*time.Second, left...)
 		}
 	}
-	p.cleanUp()
+	<-p.ended
 	if err != nil {
 		p.log.Warn("postgres stopped by force", zap.Error(err))
 		return err
@@ -233,7 +240,6 @@ func (p *Postgres) cleanUp() {
 	if p.release != nil {
 		p.release()
 	}
-	p.rotate, p.folder, p.release = nil, nil, nil
 }
 
 // PortTakenError says that a port that was asked for is in use.

@@ -65,6 +65,7 @@ type Temporal struct {
 	log     *zap.Logger
 	release func()
 	rotate  func()
+	ended   chan struct{}
 }
 
 // StartTemporal starts the Temporal server of a data folder and returns when its namespace can be used. It
@@ -97,6 +98,14 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 		t.cleanUp()
 		return nil, err
 	}
+	t.ended = make(chan struct{})
+	go func() {
+		// The folder is free again from the moment that Done says so, also when nobody called Stop.
+		<-t.proc.done
+		forgetPID(filepath.Dir(t.File))
+		t.cleanUp()
+		close(t.ended)
+	}()
 	o.Log.Info("temporal started", zap.String("version", t.Version), zap.String("address", t.Address), zap.String("ui", t.UIURL),
 		zap.Int("pid", t.PID), zap.Int64("duration_ms", t.Ready.Milliseconds()))
 	return t, nil
@@ -283,7 +292,7 @@ func minorOf(version string) string {
 }
 
 // Done is closed when the server has ended, whoever ended it.
-func (t *Temporal) Done() <-chan struct{} { return t.proc.done }
+func (t *Temporal) Done() <-chan struct{} { return t.ended }
 
 // Err is why the server ended; nil after a clean stop or while it runs.
 func (t *Temporal) Err() error {
@@ -297,8 +306,7 @@ func (t *Temporal) Err() error {
 // server acknowledged survives in each case. It is safe to call twice.
 func (t *Temporal) Stop(ctx context.Context) error {
 	err := t.proc.stop(ctx, temporalStop)
-	forgetPID(filepath.Dir(t.File))
-	t.cleanUp()
+	<-t.ended
 	if err != nil {
 		t.log.Warn("temporal stopped by force", zap.Error(err))
 		return err
@@ -314,7 +322,6 @@ func (t *Temporal) cleanUp() {
 	if t.release != nil {
 		t.release()
 	}
-	t.rotate, t.release = nil, nil
 }
 
 // portWish is a port for something; 0 is any.
