@@ -128,7 +128,7 @@ func (in CommitInput) save(ctx context.Context, tx pgx.Tx, lib postgres.Library,
 	row.NewPatterns, row.OtherLines = fresh, other
 	out := Committed{Totals: totals(row), Patterns: lib.Patterns + fresh - int64(len(change.Retired)), Revision: revision}
 	return out, postgres.AddRunProgress(ctx, tx, workflowID, postgres.Run{
-		Lines: row.Lines, Bytes: row.Bytes, ChunksDone: 1, NewPatterns: fresh, OtherLines: other, Untimed: row.Untimed, Patterns: out.Patterns,
+		WorkspaceID: in.Caller.WorkspaceID, Lines: row.Lines, Bytes: row.Bytes, ChunksDone: 1, NewPatterns: fresh, OtherLines: other, Untimed: row.Untimed, Patterns: out.Patterns,
 	})
 }
 
