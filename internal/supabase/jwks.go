@@ -50,9 +50,9 @@ type JWKS struct {
 
 var _ access.Keys = (*JWKS)(nil)
 
-// NewJWKS follows the key set at source: an http or https URL, or the path of a file. Nothing is read until the first use.
+// NewJWKS follows the key set at source: an http, https or file URL, or the path of a file. Nothing is read until the first use.
 func NewJWKS(source string, client *http.Client) *JWKS {
-	j := &JWKS{source: source, client: client, ttl: fileTTL, now: time.Now}
+	j := &JWKS{source: strings.TrimPrefix(source, "file://"), client: client, ttl: fileTTL, now: time.Now}
 	if j.remote() {
 		j.ttl = remoteTTL
 	}

@@ -1,0 +1,214 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/tartan-ai/tartan/internal/access"
+	"github.com/tartan-ai/tartan/internal/telemetry"
+)
+
+const (
+	metadataPath = "/.well-known/oauth-protected-resource"
+	// WorkspaceHeader chooses the workspace of a request, as does the query parameter workspace.
+	WorkspaceHeader = "X-Tartan-Workspace"
+	// maxVerified bounds the cache of verified tokens.
+	maxVerified = 10_000
+	// recheck is how long a verified token is believed before its key and claims are looked at again, so that a withdrawn key stops working.
+	recheck = 30 * time.Second
+)
+
+// Identity is who sent a request and which workspace they chose.
+type Identity struct {
+	Claims    access.Claims
+	Workspace string // slug or id as the client gave it, "" for the only one
+}
+
+type identityKey struct{}
+
+func withIdentity(ctx context.Context, id Identity) context.Context {
+	return context.WithValue(ctx, identityKey{}, id)
+}
+
+func identityOf(ctx context.Context) (Identity, bool) {
+	id, ok := ctx.Value(identityKey{}).(Identity)
+	return id, ok && id.Claims.Subject != uuid.Nil
+}
+
+// authenticator verifies tokens and remembers, by hash, those it has verified lately.
+type authenticator struct {
+	keys   access.Keys
+	expect access.Expect
+
+	mu       sync.RWMutex
+	verified map[[sha256.Size]byte]verification
+}
+
+type verification struct {
+	claims access.Claims
+	until  time.Time
+}
+
+func newAuthenticator(keys access.Keys, expect access.Expect) *authenticator {
+	return &authenticator{keys: keys, expect: expect, verified: map[[sha256.Size]byte]verification{}}
+}
+
+func (a *authenticator) verify(token string, now time.Time) (access.Claims, error) {
+	hash := sha256.Sum256([]byte(token))
+	a.mu.RLock()
+	v, ok := a.verified[hash]
+	a.mu.RUnlock()
+	if ok && now.Before(v.until) {
+		return v.claims, nil
+	}
+	claims, err := access.Verify(token, a.keys, a.expect, now)
+	if err != nil {
+		return access.Claims{}, err
+	}
+	v = verification{claims: claims, until: now.Add(recheck)}
+	if claims.Expires.Before(v.until) {
+		v.until = claims.Expires
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.verified) >= maxVerified {
+		for k, old := range a.verified {
+			// Those that have run out go first; where none has, any does: it is only a cache.
+			if now.After(old.until) || len(a.verified) >= maxVerified {
+				delete(a.verified, k)
+			}
+		}
+	}
+	a.verified[hash] = v
+	return claims, nil
+}
+
+// authenticated lets only requests with a valid bearer token through, with their identity in the context.
+func (s *Server) authenticated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.config.Fixtures != nil {
+			next.ServeHTTP(w, r.WithContext(withIdentity(r.Context(), nobody)))
+			return
+		}
+		workspace, ok := s.query(w, r)
+		if !ok {
+			return
+		}
+		token, problem := bearer(r.Header)
+		if problem != "" {
+			s.challenge(w, http.StatusBadRequest, "invalid_request", problem)
+			return
+		}
+		if token == "" {
+			s.challenge(w, http.StatusUnauthorized, "", "send a bearer token; `tartan token` makes one for the local stack")
+			return
+		}
+		claims, err := s.auth.verify(token, s.now())
+		if err != nil {
+			s.log.Debug("token refused", zap.Error(err), zap.String(telemetry.KeyPath, r.URL.Path))
+			s.challenge(w, http.StatusUnauthorized, "invalid_token", tokenProblem(err))
+			return
+		}
+		if h := r.Header.Get(WorkspaceHeader); h != "" {
+			workspace = h
+		}
+		next.ServeHTTP(w, r.WithContext(withIdentity(r.Context(), Identity{Claims: claims, Workspace: workspace})))
+	})
+}
+
+// query refuses parameters that are not known: a mistyped one would silently do nothing, and a token would end up in logs.
+func (s *Server) query(w http.ResponseWriter, r *http.Request) (workspace string, ok bool) {
+	if r.URL.RawQuery == "" {
+		return "", true
+	}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	for name := range values {
+		if name != "workspace" || len(values[name]) > 1 {
+			err = errors.New("unknown")
+		}
+	}
+	if err != nil {
+		s.challenge(w, http.StatusBadRequest, "invalid_request", "the only query parameter is workspace; a token belongs in the Authorization header")
+		return "", false
+	}
+	return values.Get("workspace"), true
+}
+
+// bearer reads the token of a request. "" and no problem means that there is none.
+func bearer(h http.Header) (token, problem string) {
+	values := h.Values("Authorization")
+	switch {
+	case len(values) == 0:
+		return "", ""
+	case len(values) > 1:
+		return "", "more than one Authorization header"
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", ""
+	}
+	token = strings.TrimSpace(token)
+	if token == "" || strings.ContainsAny(token, " ,") {
+		return "", "malformed Authorization header"
+	}
+	return token, ""
+}
+
+// tokenProblem says what is wrong with a token in words that help its owner and nobody else.
+func tokenProblem(err error) string {
+	for _, known := range []error{access.ErrExpired, access.ErrNotYet, access.ErrAudience, access.ErrIssuer, access.ErrClient, access.ErrSubject} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "token not accepted"
+}
+
+// challenge answers in the form of RFC 6750 and RFC 9728.
+func (s *Server) challenge(w http.ResponseWriter, status int, code, description string) {
+	header := `Bearer resource_metadata="` + s.metadataURL() + `"`
+	if code != "" {
+		header += `, error="` + code + `", error_description="` + description + `"`
+	}
+	w.Header().Set("WWW-Authenticate", header)
+	writeProblem(w, status, description)
+}
+
+func writeProblem(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": message})
+}
+
+func (s *Server) metadataURL() string {
+	u, err := url.Parse(s.config.ResourceURL)
+	if err != nil || u.Host == "" {
+		return metadataPath + Path
+	}
+	return u.Scheme + "://" + u.Host + metadataPath + u.Path
+}
+
+func (s *Server) serveMetadata(w http.ResponseWriter, _ *http.Request) {
+	servers := s.config.AuthServers
+	if servers == nil {
+		servers = []string{}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "max-age=3600")
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"resource": s.config.ResourceURL, "authorization_servers": servers,
+		"bearer_methods_supported": []string{"header"}, "resource_name": "Tartan",
+	})
+}

@@ -1,0 +1,178 @@
+// Package server is Tartan's MCP server: streamable HTTP and stdio in front of the tools. Messages and tokens come in; each is
+// checked against limits, origin, token and membership before any handler sees it. mcp-go is used here and nowhere else. The
+// package knows no tool by name.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	mcpserver "github.com/mark3labs/mcp-go/server"
+	"go.temporal.io/sdk/client"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+
+	"github.com/tartan-ai/tartan/internal/access"
+	"github.com/tartan-ai/tartan/internal/bucket"
+	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/mcp/tools"
+)
+
+// Path is where the MCP endpoint is mounted.
+const Path = "/mcp"
+
+// Config is what a server needs. Pool, Libraries, Keys and Expect are required; without Temporal or Bucket the tools that need
+// them say so.
+type Config struct {
+	Pool      *pgxpool.Pool
+	Temporal  client.Client
+	Libraries *feed.Libraries
+	Bucket    *bucket.Bucket
+	Log       *zap.Logger
+
+	Keys           access.Keys
+	Expect         access.Expect // Audience is what tokens must name, normally ResourceURL
+	ResourceURL    string        // where clients reach the endpoint, such as http://127.0.0.1:7017/mcp
+	AuthServers    []string      // issuers that clients may get a token from, for the metadata document; none where tokens come from `tartan token`
+	AllowedOrigins []string      // web origins beside ResourceURL's own
+	TemporalUIURL  string        // for links to a workflow's page; "" for none
+	ReadOnly       bool          // serve only tools that change nothing
+
+	// OnCall is told of every tool call, for metrics; it may be nil. It must return quickly.
+	OnCall func(CallInfo)
+	// Fixtures mounts the tools that the official conformance suite calls, behind the same layers, with tokens not asked for and
+	// every caller nobody. A server with fixtures answers loopback connections only.
+	Fixtures func(*mcpserver.MCPServer)
+}
+
+// CallInfo is what happened in one tool call.
+type CallInfo struct {
+	Tool      string
+	Caller    access.Caller
+	Outcome   string // "ok", a tools.Kind, or "internal"
+	Duration  time.Duration
+	Reference string // of an internal error, as logged and as told to the client
+}
+
+// Server serves MCP. It is safe for concurrent use.
+type Server struct {
+	config   Config
+	log      *zap.Logger
+	tools    map[string]*tools.Tool
+	required map[string]string // client capabilities that tools of the fixtures need, by tool
+	suite    *tools.Suite
+	members  *members
+	auth     *authenticator
+	mcp      *mcpserver.MCPServer
+	sessions *sessions
+	watch    *watchers
+	stop     context.CancelFunc
+	now      func() time.Time
+	entered  func(what string) // told when a handler starts, so that tests can prove that none did
+}
+
+// New makes a server. Close it when done.
+func New(c Config) (*Server, error) {
+	if c.Log == nil {
+		c.Log = zap.NewNop()
+	}
+	if c.Fixtures == nil && (c.Pool == nil || c.Libraries == nil || c.Keys == nil || c.Expect.Issuer == "" || c.Expect.Audience == "") {
+		return nil, errors.New("make MCP server: pool, libraries, keys, issuer and audience are required")
+	}
+	if _, err := url.Parse(c.ResourceURL); err != nil {
+		return nil, fmt.Errorf("make MCP server: resource URL: %w", err)
+	}
+	s := &Server{
+		config: c, log: c.Log.Named("mcp"), tools: map[string]*tools.Tool{}, now: time.Now, entered: func(string) {},
+		members: newMembers(c.Pool, c.Libraries), sessions: newSessions(),
+	}
+	s.auth = newAuthenticator(c.Keys, c.Expect)
+	s.suite = &tools.Suite{
+		Pool: c.Pool, Temporal: c.Temporal, Libraries: c.Libraries, Bucket: c.Bucket, TemporalUIURL: c.TemporalUIURL, Version: Version(),
+	}
+	all := s.suite.Tools()
+	for i := range all {
+		if !c.ReadOnly || all[i].ReadOnly {
+			s.tools[all[i].Name] = &all[i]
+		}
+	}
+	s.mcp = s.newLibraryServer(all)
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.watch = newWatchers(s)
+	if c.Libraries != nil {
+		unsubscribe := c.Libraries.Subscribe(s.watch.note)
+		go func() {
+			defer unsubscribe()
+			s.watch.run(ctx)
+		}()
+	}
+	return s, nil
+}
+
+// Close ends what the server does in the background. Handlers under way go on.
+func (s *Server) Close() { s.stop() }
+
+// Version is the version of the module that the binary was built from.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// Handler serves Path, the metadata document of RFC 9728 and /healthz. Everything but the last two needs a token.
+func (s *Server) Handler() http.Handler {
+	streamable := mcpserver.NewStreamableHTTPServer(s.mcp,
+		mcpserver.WithSessionIdManagerResolver(s.sessions),
+		mcpserver.WithSessionIdleTTL(sessionTTL),
+		mcpserver.WithHeartbeatInterval(30*time.Second),
+		// The host is checked by guard, which knows the name that a proxy in front may use.
+		mcpserver.WithDisableLocalhostProtection(true),
+		mcpserver.WithStreamableHTTPLogger(slog.New(zapslog.NewHandler(s.log.Core()))),
+	)
+	mux := http.NewServeMux()
+	mux.Handle(Path, s.authenticated(s.routed(streamable)))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET "+metadataPath, s.serveMetadata)
+	mux.HandleFunc("GET "+metadataPath+Path, s.serveMetadata)
+	return s.guarded(mux)
+}
+
+// Serve answers on l until ctx ends, then lets requests under way finish for up to five seconds. It closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	streams, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	h := &http.Server{
+		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return streams },
+		ErrorLog:    zap.NewStdLog(s.log),
+	}
+	done := make(chan error, 1)
+	go func() { done <- h.Serve(l) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve MCP on %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	// Streams never finish by themselves.
+	time.AfterFunc(time.Second, cut)
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := h.Shutdown(wait); err != nil {
+		_ = h.Close()
+	}
+	return nil
+}
+
+// nobody is the caller of a server with fixtures.
+var nobody = Identity{Claims: access.Claims{Subject: uuid.MustParse("00000000-0000-4000-8000-000000000000")}}

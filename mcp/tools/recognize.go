@@ -1,0 +1,275 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/header"
+	"github.com/tartan-ai/tartan/internal/pattern/template"
+)
+
+const (
+	// maxUnknowns bounds the groups of unknown lines that are looked at closely; finding the nearest pattern is slow.
+	maxUnknowns = 20
+	// waitForWrite bounds the wait for a revision that the caller knows to exist.
+	waitForWrite = 5 * time.Second
+)
+
+type recognizeArgs struct {
+	Lines   lineList `json:"lines" required:"true" doc:"Log lines, or one string with line breaks"`
+	Library string   `json:"library" default:"default"`
+	Header  bool     `json:"header" default:"true" doc:"Lines begin with time, level and the like"`
+	Detail  string   `json:"detail" enum:"lines|summary" default:"lines"`
+	After   int      `json:"after_revision" min:"0" max:"9007199254740991" doc:"Wait for this revision of the library"`
+	Tokens  int      `json:"max_tokens" default:"4000" min:"200" max:"1000000"`
+}
+
+// recognized is the shape of the answer, which encodeRecognized writes by hand.
+type recognized struct {
+	Library  string            `json:"library"`
+	Revision int64             `json:"revision"`
+	Lines    int               `json:"lines"`
+	Known    int               `json:"known"`
+	Unknown  int               `json:"unknown"`
+	Patterns []recognizedTable `json:"patterns"` // the most frequent first
+	Unknowns []unknownGroup    `json:"unknowns,omitempty"`
+	Results  []lineResult      `json:"results,omitempty"` // one a line, in order
+	Omitted  int               `json:"omitted,omitempty"` // lines at the end that have no result here
+}
+
+type recognizedTable struct {
+	ID       pattern.ID `json:"id"`
+	Name     string     `json:"name,omitempty"`
+	Template string     `json:"template"`
+	Slots    []string   `json:"slots"`
+	Lines    int        `json:"lines"`
+	At       string     `json:"at"` // line numbers from 1, such as 1-3,7
+	Resource string     `json:"resource"`
+}
+
+type unknownGroup struct {
+	Lines   int          `json:"lines"`
+	At      string       `json:"at"`
+	Example string       `json:"example"`
+	Nearest *nearPattern `json:"nearest,omitempty"`
+}
+
+type nearPattern struct {
+	ID       pattern.ID `json:"id"`
+	Template string     `json:"template"`
+	Token    int        `json:"token"` // the first that differs, from 0
+	Want     string     `json:"want"`
+	Got      string     `json:"got"`
+	Score    float64    `json:"score"`
+}
+
+type lineResult struct {
+	Pattern    *int     `json:"pattern,omitempty"`    // index in patterns; -1 where the table was cut
+	Confidence float64  `json:"confidence,omitempty"` // absent when 1
+	Values     []string `json:"values,omitempty"`
+	Unknown    *int     `json:"unknown,omitempty"` // index in unknowns; -1 where there were too many
+}
+
+func (s *Suite) recognize() Tool {
+	return defineRaw[recognizeArgs, recognized](Tool{
+		Name: "recognize", Title: "Recognize log lines", Role: viewer, ReadOnly: true, Idempotent: true,
+		Description: "Say which known pattern each log line is, with its variable values; unknown lines come with the nearest pattern.",
+	}, s.recognizeLines)
+}
+
+func (s *Suite) recognizeLines(ctx context.Context, c Call, in recognizeArgs) (Result, error) {
+	if len(in.Lines) == 0 {
+		return Result{}, invalid("no lines given")
+	}
+	id, err := s.libraryID(ctx, c, in.Library)
+	if err != nil {
+		return Result{}, err
+	}
+	entry, err := s.entry(ctx, id, int64(in.After))
+	if err != nil {
+		return Result{}, err
+	}
+	r := recognitions.Get().(*recognition)
+	defer r.release()
+	r.run(entry, in)
+	structured := r.encode(in.Library, entry, in)
+	return Result{Text: r.text(), Structured: structured}, nil
+}
+
+func (s *Suite) entry(ctx context.Context, id uuid.UUID, after int64) (*feed.Entry, error) {
+	if after == 0 {
+		return s.Libraries.Entry(ctx, id)
+	}
+	wait, cancel := context.WithTimeout(ctx, waitForWrite)
+	defer cancel()
+	entry, err := s.Libraries.WaitFor(wait, id, after)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, unavailable("Check the number: it comes from get_workflow or an earlier result", "the library did not reach revision %d in %s", after, waitForWrite)
+	}
+	return entry, err
+}
+
+// recognition is the work of one call; it is pooled, since a call has many small parts.
+type recognition struct {
+	parser   *header.Parser
+	match    template.Match
+	index    map[pattern.ID]int
+	patterns []tableRow
+	unknown  map[template.ShapeID]int
+	groups   []unknownRow
+	lines    []lineRow
+	spans    []template.Span
+	known    int
+	buffer   []byte
+	order    []int
+}
+
+type tableRow struct {
+	pattern pattern.Pattern
+	lines   int
+	at      ranges
+}
+
+type unknownRow struct {
+	lines   int
+	at      ranges
+	example []byte
+	near    template.Near
+	hasNear bool
+}
+
+type lineRow struct {
+	message    []byte
+	row        int // in patterns; -1 for unknown
+	group      int // in groups; -1 where there are too many
+	confidence float64
+	from, to   int // in spans
+}
+
+var recognitions = sync.Pool{New: func() any {
+	return &recognition{index: map[pattern.ID]int{}, unknown: map[template.ShapeID]int{}}
+}}
+
+func (r *recognition) release() {
+	clear(r.index)
+	clear(r.unknown)
+	clear(r.patterns)
+	clear(r.groups)
+	clear(r.lines)
+	r.patterns, r.groups, r.lines, r.spans, r.known = r.patterns[:0], r.groups[:0], r.lines[:0], r.spans[:0], 0
+	if cap(r.buffer) > 1<<20 || cap(r.lines) > 10_000 {
+		return // a rare large one is left to the collector
+	}
+	recognitions.Put(r)
+}
+
+func (r *recognition) run(entry *feed.Entry, in recognizeArgs) {
+	if in.Header {
+		r.parser = header.NewParser(time.Now().UTC())
+	}
+	for i, line := range in.Lines {
+		message := line
+		if in.Header {
+			// A header that is folded into one object (journald, Docker) is decoded into the parser's own buffer.
+			message = own(line, r.parser.Parse(line).Message)
+		}
+		row := lineRow{message: message, row: -1, group: -1, from: len(r.spans)}
+		if entry.Index.Recognise(message, &r.match) {
+			row.row = r.patternRow(entry, r.match.Pattern)
+			row.confidence = r.match.Confidence
+			r.spans = append(r.spans, r.match.Values...)
+			p := &r.patterns[row.row]
+			p.lines++
+			p.at.add(i + 1)
+			r.known++
+		} else if row.group = r.unknownRow(entry, message); row.group >= 0 {
+			g := &r.groups[row.group]
+			g.lines++
+			g.at.add(i + 1)
+		}
+		row.to = len(r.spans)
+		r.lines = append(r.lines, row)
+	}
+}
+
+// own is message as a part of line where it is one, and a copy where it is not.
+func own(line, message []byte) []byte {
+	if len(message) == 0 {
+		return nil
+	}
+	if at := cap(line) - cap(message); at >= 0 && at+len(message) <= len(line) && &line[at] == &message[0] {
+		return message
+	}
+	return slices.Clone(message)
+}
+
+func (r *recognition) patternRow(entry *feed.Entry, id pattern.ID) int {
+	if row, ok := r.index[id]; ok {
+		return row
+	}
+	p, _ := entry.Index.Pattern(id)
+	r.index[id] = len(r.patterns)
+	r.patterns = append(r.patterns, tableRow{pattern: p})
+	return len(r.patterns) - 1
+}
+
+func (r *recognition) unknownRow(entry *feed.Entry, message []byte) int {
+	if row, ok := r.unknown[r.match.Shape]; ok && r.match.Shape != template.Other {
+		return row
+	}
+	if len(r.groups) == maxUnknowns {
+		return -1
+	}
+	g := unknownRow{example: message}
+	g.near, g.hasNear = entry.Index.Nearest(message)
+	r.unknown[r.match.Shape] = len(r.groups)
+	r.groups = append(r.groups, g)
+	return len(r.groups) - 1
+}
+
+// text is the answer for people: one short line.
+func (r *recognition) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d known in %s", plural(len(r.lines), "line"), r.known, plural(len(r.patterns), "pattern"))
+	for i, at := range r.byCount() {
+		if i == 3 {
+			b.WriteString(", ...")
+			break
+		}
+		sep := ", "
+		if i == 0 {
+			sep = ": "
+		}
+		fmt.Fprintf(&b, "%s%s x%d", sep, r.patterns[at].pattern.ID, r.patterns[at].lines)
+	}
+	if n := len(r.lines) - r.known; n > 0 {
+		fmt.Fprintf(&b, "; %d unknown", n)
+	}
+	return b.String()
+}
+
+// byCount is the order of the patterns in the answer: the most frequent first.
+func (r *recognition) byCount() []int {
+	r.order = r.order[:0]
+	for i := range r.patterns {
+		r.order = append(r.order, i)
+	}
+	slices.SortStableFunc(r.order, func(a, b int) int { return r.patterns[b].lines - r.patterns[a].lines })
+	return r.order
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

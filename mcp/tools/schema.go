@@ -1,0 +1,68 @@
+package tools
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/tartan-ai/tartan/mcp/tools/jsonrpc"
+)
+
+// outputSchema describes an answer by its struct: names, types and which members are always there.
+func outputSchema[Out any]() json.RawMessage {
+	return appendSchema(nil, reflect.TypeFor[Out]())
+}
+
+func appendSchema(out []byte, t reflect.Type) []byte {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return append(out, `{"type":"string","format":"date-time"}`...)
+	case t == reflect.TypeFor[json.RawMessage]():
+		return append(out, `{}`...)
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return appendObject(out, t)
+	case reflect.Slice:
+		out = append(out, `{"type":"array","items":`...)
+		return append(appendSchema(out, t.Elem()), '}')
+	case reflect.Map:
+		return append(out, `{"type":"object"}`...)
+	case reflect.Bool:
+		return append(out, `{"type":"boolean"}`...)
+	case reflect.Float64:
+		return append(out, `{"type":"number"}`...)
+	case reflect.String:
+		return append(out, `{"type":"string"}`...)
+	default:
+		return append(out, `{"type":"integer"}`...)
+	}
+}
+
+func appendObject(out []byte, t reflect.Type) []byte {
+	out = append(out, `{"type":"object","properties":{`...)
+	var required []byte
+	for i := range t.NumField() {
+		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(jsonrpc.AppendString(out, name), ':')
+		out = appendSchema(out, t.Field(i).Type)
+		if !strings.Contains(options, "omit") {
+			if required != nil {
+				required = append(required, ',')
+			}
+			required = jsonrpc.AppendString(required, name)
+		}
+	}
+	out = append(out, '}')
+	if required != nil {
+		out = append(append(append(out, `,"required":[`...), required...), ']')
+	}
+	return append(out, '}')
+}
