@@ -65,7 +65,8 @@ fmt: $(LINT) ## format every Go file
 
 .PHONY: generate
 generate: ## write the generated files again
-	@$(GO) test . -run 'TestEnvironmentExample|TestCommandDocs' -update >/dev/null
+	@$(GO) test . -run TestEnvironmentExample -update >/dev/null
+	@$(GO) test ./starter -run TestCommandDocs -update >/dev/null
 	@$(GO) generate ./...
 	@echo "generate: done"
 

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+
+	"github.com/tartan-ai/tartan/internal/access"
+	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/header"
+	"github.com/tartan-ai/tartan/internal/pattern/lines"
+	"github.com/tartan-ai/tartan/internal/pattern/template"
+	"github.com/tartan-ai/tartan/internal/postgres"
+)
+
+// answer is what is known of one line: one JSON object a line with --output json.
+type answer struct {
+	Line       string            `json:"line"`
+	Known      bool              `json:"known"`
+	PatternID  pattern.ID        `json:"pattern_id,omitempty"`
+	Name       string            `json:"name,omitempty"`
+	Template   string            `json:"template,omitempty"`
+	Values     map[string]string `json:"values,omitempty"`
+	Confidence float64           `json:"confidence"`
+	Nearest    *nearest          `json:"nearest,omitempty"`
+}
+
+type nearest struct {
+	PatternID pattern.ID `json:"pattern_id"`
+	Template  string     `json:"template"`
+	Want      string     `json:"want"` // the token of the template that the line does not have
+	Got       string     `json:"got"`
+}
+
+func (a *app) recognizeCommand() *cobra.Command {
+	var (
+		library  string
+		noHeader bool
+	)
+	c := &cobra.Command{
+		Use:   "recognize [FILE]",
+		Short: "Say which known pattern each line is (lines from FILE or stdin)",
+		Long: "Say which known pattern each line is. Lines come from FILE or stdin; the answer is one line each, in order:\n" +
+			"pattern id, confidence, template, values. With --output json it is one JSON object a line.",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("%s takes at most one FILE, got %d", c.CommandPath(), len(args))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			name := "-"
+			if len(args) == 1 {
+				name = args[0]
+			}
+			entry, err := a.index(c.Context(), library)
+			if err != nil {
+				return err
+			}
+			return a.recognize(entry, name, noHeader)
+		},
+	}
+	c.Flags().StringVarP(&library, "library", "l", defaultLibrary, "the library to recognise with")
+	c.Flags().BoolVar(&noHeader, "no-header", false, "each line is a bare message without time, level and component")
+	return c
+}
+
+// index loads a library's index, after the database has said that the caller may read it.
+func (a *app) index(ctx context.Context, library string) (*feed.Entry, error) {
+	var found postgres.Library
+	err := a.query(ctx, library, func(_ pgx.Tx, _ access.Caller, lib postgres.Library) error {
+		found = lib
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return feed.NewLibraries(a.pool, a.log.Named("feed")).Entry(ctx, found.ID)
+}
+
+func (a *app) recognize(entry *feed.Entry, name string, noHeader bool) error {
+	in, done, err := a.open(name)
+	if err != nil {
+		return readFailure(name, err)
+	}
+	defer done()
+	plain, _, err := lines.Decompress(in)
+	if err != nil {
+		return readFailure(name, err)
+	}
+	defer plain.Close()
+	var (
+		r      = lines.NewReader(plain, maxLine)
+		parser = header.NewParser(time.Now().UTC())
+		out    = bufio.NewWriter(a.out)
+		m      template.Match
+	)
+	for {
+		text, ok := r.Next()
+		if !ok {
+			break
+		}
+		message := text
+		if !noHeader {
+			message = parser.Parse(text).Message
+		}
+		if err := a.printAnswer(out, answerOf(entry, text, message, &m)); err != nil {
+			return err
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	if err := r.Err(); err != nil {
+		return readFailure(name, err)
+	}
+	return nil
+}
+
+func answerOf(entry *feed.Entry, text, message []byte, m *template.Match) answer {
+	ans := answer{Line: string(text)}
+	if !entry.Index.Recognise(message, m) {
+		if near, ok := entry.Index.Nearest(message); ok {
+			ans.Nearest = &nearest{near.Pattern, near.Template, near.Want, near.Got}
+		}
+		return ans
+	}
+	ans.Known, ans.PatternID, ans.Confidence = true, m.Pattern, m.Confidence
+	ans.Name = entry.Names(m.Pattern)
+	p, _ := entry.Index.Pattern(m.Pattern)
+	ans.Template = p.Template
+	for i, s := range p.Slots {
+		if i < len(m.Values) {
+			if ans.Values == nil {
+				ans.Values = make(map[string]string, len(p.Slots))
+			}
+			ans.Values[s.Name] = string(message[m.Values[i].Start:m.Values[i].End])
+		}
+	}
+	return ans
+}
+
+func (a *app) printAnswer(w *bufio.Writer, ans answer) error {
+	if a.json() {
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(ans)
+	}
+	if !ans.Known {
+		_, err := fmt.Fprintf(w, "unknown\t0.00\t%s\n", near(ans))
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s\t%.2f\t%s\n", ans.PatternID, ans.Confidence, title(ans.Name, ans.Template))
+	return err
+}
+
+// near says in words what an unknown line is closest to.
+func near(ans answer) string {
+	if ans.Nearest == nil {
+		return clip(ans.Line, 120)
+	}
+	return fmt.Sprintf("%s (nearest %s: %q where it has %q)", clip(ans.Line, 80), ans.Nearest.PatternID, ans.Nearest.Got, ans.Nearest.Want)
+}
