@@ -25,13 +25,14 @@ const (
 	kindSize     kind = 17
 	kindTime     kind = 18
 	kindQuoted   kind = 19
+	kindAny      kind = 20 // a column that was absorbed: any word
 )
 
 var typeOf = map[kind]pattern.Type{
 	kindText: pattern.Text, kindIdent: pattern.Identifier, kindNumber: pattern.Number, kindHex: pattern.Hex,
 	kindUUID: pattern.UUID, kindIP: pattern.IP, kindHost: pattern.Host, kindPath: pattern.Path, kindURL: pattern.URL,
 	kindEmail: pattern.Email, kindDuration: pattern.Duration, kindSize: pattern.Size, kindTime: pattern.Time,
-	kindQuoted: pattern.Quoted, kindWord: pattern.Word,
+	kindQuoted: pattern.Quoted, kindAny: pattern.Word, kindWord: pattern.Word,
 }
 
 // class is what a byte can be part of.

@@ -14,51 +14,133 @@ type Index struct {
 	views    pages[*groupView]
 	bySkel   table
 	patterns pages[patternRecord]
+	byName   table
 	scanners sync.Pool
 }
 
-// Index returns a view of the library as it is now. It shares all that does not change later, so that it is cheap when little
-// changed.
+// Index returns a view of the library as it is now. It shares with the library what does not change later, and costs a pointer
+// per page of it.
 func (l *Library) Index() *Index {
 	return &Index{
-		texts: l.texts, records: l.records.snapshot(), byID: l.byID.snapshot(), views: l.views.snapshot(),
-		bySkel: l.bySkel.snapshot(), patterns: l.patterns.snapshot(),
+		texts: l.texts.snapshot(), records: l.records.snapshot(), byID: l.byID.snapshot(), views: l.views.snapshot(),
+		bySkel: l.bySkel.snapshot(), patterns: l.patterns.snapshot(), byName: l.byName.snapshot(),
 		scanners: sync.Pool{New: func() any { return new(scanner) }},
 	}
 }
 
-// Recognise finds the pattern of a message and fills m.
+// Recognise finds the pattern of a message and fills m. A message whose shape was learnt is known for sure; one with a new word
+// where the pattern has a slot is recognised with less confidence. It does not allocate once m.Values is large enough.
 func (ix *Index) Recognise(message []byte, m *Match) bool {
 	s := ix.scanners.Get().(*scanner)
-	defer ix.scanners.Put(s)
 	s.scan(message)
-	id := s.id()
-	i := ix.byID.find(uint64(id), func(i int) bool { return ix.records.at(i).id == id })
-	m.Shape, m.Values = id, m.Values[:0]
-	if i < 0 {
-		m.Pattern, m.Confidence = "", 0
+	ok := ix.match(s, m)
+	ix.scanners.Put(s)
+	return ok
+}
+
+func (ix *Index) match(s *scanner, m *Match) bool {
+	m.Pattern, m.Shape, m.Confidence, m.Values = "", s.id(), 0, m.Values[:0]
+	if i := ix.exact(s); i >= 0 {
+		r := ix.records.at(i)
+		m.Shape = r.id
+		ix.fill(s, m, *ix.views.at(int(r.group)), r.cluster)
+		m.Confidence = 1
+		return true
+	}
+	g := ix.bySkel.find(s.skel, func(i int) bool { return (*ix.views.at(i)).skel == s.skel })
+	if g < 0 {
 		return false
 	}
-	r := ix.records.at(i)
-	c := &(*ix.views.at(int(r.group))).clusters[r.cluster]
-	m.Pattern, m.Confidence = ix.patterns.at(int(c.pattern)).id, 1
-	for _, p := range c.plan {
-		m.Values = append(m.Values, Span{Start: int(s.tokens[p.first].start) + int(p.skip), End: int(s.tokens[p.last].end)})
+	view := *ix.views.at(g)
+	if i := ix.wide(s, view); i >= 0 {
+		r := ix.records.at(i)
+		m.Shape = r.id
+		ix.fill(s, m, view, r.cluster)
+		m.Confidence = 1
+		return true
 	}
-	return true
+	for k := range view.masks {
+		if c, ok := view.open[s.with(&view.masks[k])]; ok {
+			ix.fill(s, m, view, c)
+			m.Confidence = confidence(&view.masks[k], len(s.tokens))
+			return true
+		}
+	}
+	return false
+}
+
+// exact returns the live record of the scanned shape, or -1.
+func (ix *Index) exact(s *scanner) int {
+	id := s.id()
+	i := ix.byID.find(uint64(id), func(i int) bool { return ix.records.at(i).id == id })
+	if i < 0 {
+		return -1
+	}
+	r := ix.records.at(i)
+	if string(ix.texts.get(r.text, int(r.length))) != string(s.text) {
+		return -1
+	}
+	for r.folded {
+		i = int(r.cluster)
+		r = ix.records.at(i)
+	}
+	return i
+}
+
+// wide returns the record of the wider shape that takes the scanned one, or -1.
+func (ix *Index) wide(s *scanner, view *groupView) int {
+	for k := range view.wide {
+		id := s.with(&view.wide[k])
+		if i := ix.byID.find(uint64(id), func(i int) bool { return ix.records.at(i).id == id }); i >= 0 {
+			for ix.records.at(i).folded {
+				i = int(ix.records.at(i).cluster)
+			}
+			return i
+		}
+	}
+	return -1
+}
+
+// confidence is the share of constant columns, from .5 for none to less than 1.
+func confidence(open *mask, columns int) float64 {
+	n := 0
+	for c := range columns {
+		if open.has(c) {
+			n++
+		}
+	}
+	return 1 - 0.5*float64(n)/float64(max(columns, 1))
+}
+
+func (ix *Index) fill(s *scanner, m *Match, view *groupView, c uint32) {
+	cl := &view.clusters[c]
+	m.Pattern = ix.patterns.at(int(cl.pattern)).id
+	end := 0
+	if n := len(s.tokens); n > 0 {
+		end = int(s.tokens[n-1].end)
+	}
+	for _, p := range cl.plan {
+		if p.tail && p.last == noTail {
+			m.Values = append(m.Values, Span{Start: end, End: end})
+			continue
+		}
+		first, last := &s.tokens[p.first], &s.tokens[p.last]
+		start := int(first.start) + int(p.skip)
+		if p.tail && p.skip == 0 && p.first > 0 {
+			start = int(first.start)
+		}
+		m.Values = append(m.Values, Span{Start: min(start, int(last.end)), End: int(last.end)})
+	}
 }
 
 // Pattern returns the pattern with the id.
 func (ix *Index) Pattern(id pattern.ID) (pattern.Pattern, bool) {
-	for i := range ix.patterns.len() {
-		if p := ix.patterns.at(i); p.id == id {
-			return pattern.Pattern{ID: p.id, Template: p.template, Slots: p.slots}, true
-		}
+	i := findPattern(&ix.byName, &ix.patterns, id)
+	if i < 0 {
+		return pattern.Pattern{}, false
 	}
-	return pattern.Pattern{}, false
+	return ix.patterns.at(i).pattern(), true
 }
 
-// Nearest returns the pattern nearest to a message.
-func (ix *Index) Nearest(message []byte) (Near, bool) {
-	return Near{}, false
-}
+// Len returns the number of shapes, folded ones included, that the index knows.
+func (ix *Index) Len() int { return ix.records.len() }

@@ -94,6 +94,28 @@ func (t *table) place(key uint64, v uint32) {
 	*t.slots.edit(int(h)) = v
 }
 
+// remove takes index i out of the table; the entries behind it move up.
+func (t *table) remove(key uint64, i int, keyOf func(i int) uint64) {
+	m := uint64(t.slots.n - 1)
+	h := key >> 7 & m
+	for *t.slots.at(int(h)) != uint32(i+1) {
+		if *t.slots.at(int(h)) == 0 {
+			return
+		}
+		h = (h + 1) & m
+	}
+	t.used--
+	hole := h
+	for h = (h + 1) & m; *t.slots.at(int(h)) != 0; h = (h + 1) & m {
+		home := keyOf(int(*t.slots.at(int(h))-1)) >> 7 & m
+		if (h-home)&m >= (h-hole)&m {
+			*t.slots.edit(int(hole)) = *t.slots.at(int(h))
+			hole = h
+		}
+	}
+	*t.slots.edit(int(hole)) = 0
+}
+
 func (t *table) snapshot() table { return table{slots: t.slots.snapshot(), used: t.used} }
 
 // arena keeps texts back to back in blocks that are never moved.
@@ -117,6 +139,11 @@ func (a *arena) add(text string) uint32 {
 	copy(a.blocks[at>>arenaBits][at&(arenaBlock-1):], text)
 	a.n += len(text)
 	return uint32(at)
+}
+
+// snapshot returns a view of what is stored now.
+func (a *arena) snapshot() arena {
+	return arena{blocks: a.blocks[:len(a.blocks):len(a.blocks)], n: a.n}
 }
 
 func (a *arena) get(at uint32, n int) []byte {

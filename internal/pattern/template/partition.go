@@ -50,6 +50,7 @@ const (
 
 	needUsual = 12
 	needFirst = 24 // the first column often names what the message is about
+	needNamed = 6  // behind the word user or host
 	needValue = 8  // behind an = or in quotes or brackets stands a value more often than not
 )
 
@@ -106,16 +107,18 @@ func (p *partitioner) stat(rows []row, c int) colStat {
 		}
 		p.counts[h] = struct{}{}
 		st.distinct++
-		st.weight += p.weigh(x)
+		st.weight += p.weigh(x, p.value[c])
 		st.masked = st.masked && x.kind != kindWord
 	}
 	return st
 }
 
-func (p *partitioner) weigh(x *cell) int {
+func (p *partitioner) weigh(x *cell, value bool) int {
 	switch {
-	case !x.bare && p.known != nil && p.known(x.hash):
+	case !x.bare && !value && p.known != nil && p.known(x.hash):
 		return weightKnown
+	case x.kind == kindAny:
+		return needFirst
 	case x.bare:
 		return weightSlot
 	case x.kind != kindWord || identLike(x.text):
@@ -144,6 +147,15 @@ func identLike(w string) bool {
 	return camel && lower > 0
 }
 
+// namesValue reports whether a word says that the name of somebody or something follows.
+func namesValue(w string) bool {
+	switch w {
+	case "user", "User", "username", "host", "Host", "hostname":
+		return true
+	}
+	return false
+}
+
 func (p *partitioner) split(rows []row, inherited mask) {
 	cols := len(rows[0].cells)
 	if len(rows) == 1 {
@@ -169,6 +181,8 @@ func (p *partitioner) split(rows []row, inherited mask) {
 			need = needFirst
 		case p.value[c]:
 			need = needValue
+		case namesValue(rows[0].cells[c-1].text):
+			need = needNamed
 		}
 		if inherited.has(c) || st.masked || st.weight >= need {
 			vars.set(c)

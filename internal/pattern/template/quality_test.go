@@ -181,3 +181,31 @@ func TestQualityOnRandomStatements(t *testing.T) {
 	}
 	t.Logf("mean    GA %.4f FGA %.4f", sumGA/streams, sumFGA/streams)
 }
+
+func tails(pred []string, ok func(t, tail string) bool) []string {
+	set := map[string]bool{}
+	for _, p := range pred {
+		set[p[strings.IndexByte(p, '\t')+1:]] = true
+	}
+	to := map[string]string{}
+	for u := range set {
+		best := ""
+		for t := range set {
+			if len(t) < len(u) && strings.HasPrefix(u, t) && ok(t, u[len(t):]) && (best == "" || len(t) < len(best)) {
+				best = t
+			}
+		}
+		if best != "" {
+			to[u] = best
+		}
+	}
+	out := make([]string, len(pred))
+	for i, p := range pred {
+		u := p[strings.IndexByte(p, '\t')+1:]
+		for to[u] != "" {
+			u = to[u]
+		}
+		out[i] = u
+	}
+	return out
+}

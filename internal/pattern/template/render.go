@@ -1,6 +1,7 @@
 package template
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,8 +20,11 @@ type part struct {
 // literal prefix, to the end of token last.
 type slotPlan struct {
 	first, last uint8
-	skip        uint16
+	skip        uint8
+	tail        bool // the optional tail; absent from this cluster if last is noTail
 }
+
+const noTail = 0xff
 
 // rendered is the template of a cluster.
 type rendered struct {
@@ -61,20 +65,25 @@ func render(c *cluster, texts func(shape uint32) string, s *scanner) rendered {
 	return out
 }
 
-const controlBytes = "\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13"
+const controlBytes = "\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13\x14"
 
 // common returns the literal prefix, up to a separator, that all values of a column share, and the kind that covers them.
 func common(rows []row, c int) (prefix string, k kind) {
 	first := rows[0].cells[c]
 	prefix, k = first.text, valueKindOf(&first)
+	distinct := map[string]struct{}{}
 	for i := range rows {
 		x := &rows[i].cells[c]
+		distinct[x.text] = struct{}{}
 		k = joinKinds(k, valueKindOf(x))
 		n := 0
 		for n < len(prefix) && n < len(x.text) && prefix[n] == x.text[n] {
 			n++
 		}
 		prefix = prefix[:n]
+	}
+	if len(distinct) < 3 {
+		return "", k
 	}
 	n := len(prefix)
 	for n > 0 && (classOf[prefix[n-1]]&isSep == 0 || classOf[prefix[n-1]]&isControl != 0) {
@@ -106,27 +115,80 @@ func joinKinds(a, b kind) kind {
 	return kindText
 }
 
-// words returns the constant words and slots of a template in a form that does not depend on delimiters and on how many
-// slots stand in a row; templates with equal words are one pattern.
+// words returns a hash of the constant words and slots of a template that does not depend on delimiters and on how many slots
+// stand in a row; clusters with equal words are one family.
 func (r *rendered) words() uint64 {
 	h := uint64(k1)
-	mix := func(x uint64) {
-		h = (h ^ x) * k2
-		h ^= h >> 31
-	}
 	for i := range r.parts {
-		p := &r.parts[i]
-		if r.continues(i) {
-			continue
-		}
-		if p.word != "" {
-			mix(hashBytes([]byte(p.word)))
-		}
-		if p.slot {
-			mix(1)
-		}
+		h = r.mix(h, i)
 	}
 	return h
+}
+
+// mix adds part i to the hash of the parts before it.
+func (r *rendered) mix(h uint64, i int) uint64 {
+	p := &r.parts[i]
+	if r.continues(i) {
+		return h
+	}
+	h = (h ^ hashBytes([]byte(p.word))) * k2
+	if p.slot {
+		h = (h ^ 1) * k3
+	}
+	return h ^ h>>31
+}
+
+// elements counts the words and slots, slots in a row as one.
+func (r *rendered) elements() (n int) {
+	for i := range r.parts {
+		if !r.continues(i) {
+			n++
+		}
+	}
+	return n
+}
+
+// partOf returns how many parts the first n elements are.
+func (r *rendered) partOf(n int) int {
+	for i := range r.parts {
+		if !r.continues(i) {
+			n--
+		}
+		if n < 0 {
+			return i
+		}
+	}
+	return len(r.parts)
+}
+
+// stem is the hash of the first minStem elements.
+func (r *rendered) stem() uint64 {
+	h := uint64(k1)
+	for i := range r.partOf(minStem) {
+		h = r.mix(h, i)
+	}
+	return h
+}
+
+// prefixes returns the words of the templates that this one may be with a tail more, the shortest first.
+func (r *rendered) prefixes() (out []uint64) {
+	last := 0
+	for i := range r.parts {
+		if i > 0 && r.parts[i].gap != "" && strings.Contains(r.parts[i].gap, "=") {
+			last = i
+		}
+	}
+	h, n := uint64(k1), 0
+	for i := range r.parts {
+		if !r.continues(i) {
+			if n >= minStem && i > last {
+				out = append(out, h)
+			}
+			n++
+		}
+		h = r.mix(h, i)
+	}
+	return out
 }
 
 // continues reports whether part i goes on with the slot before it: slots in a row are one when templates are compared.
@@ -168,7 +230,7 @@ func (r *rendered) plan(collapse bool) []slotPlan {
 			out[len(out)-1].last = uint8(i)
 			continue
 		}
-		out = append(out, slotPlan{first: uint8(i), last: uint8(i), skip: uint16(len(p.word))})
+		out = append(out, slotPlan{first: uint8(i), last: uint8(i), skip: uint8(min(len(p.word), 255))})
 	}
 	return out
 }
@@ -176,7 +238,6 @@ func (r *rendered) plan(collapse bool) []slotPlan {
 // slots types and names the slots.
 func (r *rendered) slots(collapse bool) []pattern.Slot {
 	var out []pattern.Slot
-	used := map[string]int{}
 	for i := range r.parts {
 		p := &r.parts[i]
 		if !p.slot {
@@ -194,14 +255,33 @@ func (r *rendered) slots(collapse bool) []pattern.Slot {
 		if name == "" {
 			name = string(typ)
 		}
-		used[name]++
-		if n := used[name]; n > 1 {
-			name += "_" + strconv.Itoa(n)
-			used[name]++
-		}
+		name = unused(name, out)
 		out = append(out, pattern.Slot{Name: name, Type: typ})
 	}
 	return out
+}
+
+// unused returns the name with a number if a slot has it already.
+func unused(name string, slots []pattern.Slot) string {
+	try := name
+	for n := 2; slices.ContainsFunc(slots, func(s pattern.Slot) bool { return s.Name == try }); n++ {
+		try = name + "_" + strconv.Itoa(n)
+	}
+	return try
+}
+
+// joinTypes widens the types of slots to cover those of others in the same places.
+func joinTypes(slots, others []pattern.Slot) {
+	for i := range min(len(slots), len(others)) {
+		a, b := slots[i].Type, others[i].Type
+		switch {
+		case a == b:
+		case (a == pattern.Word || a == pattern.Identifier) && (b == pattern.Word || b == pattern.Identifier):
+			slots[i].Type = pattern.Identifier
+		default:
+			slots[i].Type = pattern.Text
+		}
+	}
 }
 
 // key returns the key of key=value or "key": value that stands before part i.

@@ -312,7 +312,7 @@ func (s *scanner) word(m []byte, a, b int) {
 // slot appends a value m[v:b] behind the literal prefix m[a:v] and returns b. A value in a list of values joins the one
 // before it.
 func (s *scanner) slot(m []byte, a, v, b int, k kind) int {
-	if n := len(s.tokens); v == a && n > 0 && s.joins(k) {
+	if n := len(s.tokens); n > 0 && s.joins(k, m[a:v]) {
 		t := &s.tokens[n-1]
 		if t.kind != k {
 			s.sum += mixAt(slotHash(kindText), n-1) - mixAt(t.hash, n-1)
@@ -340,10 +340,10 @@ func (s *scanner) slot(m []byte, a, v, b int, k kind) int {
 	return b
 }
 
-// joins reports whether a bare slot of the kind continues a list or a time.
-func (s *scanner) joins(k kind) bool {
+// joins reports whether a slot of the kind, behind the prefix, continues a list or a time.
+func (s *scanner) joins(k kind, prefix []byte) bool {
 	t := &s.tokens[len(s.tokens)-1]
-	if t.kind == kindWord || t.prefixed {
+	if t.kind == kindWord || int(t.textEnd-t.textStart) != len(prefix)+1 || t.prefixed && (t.kind != k || string(s.text[t.textStart:t.textEnd-1]) != string(prefix)) {
 		return false
 	}
 	switch string(s.text[s.gap:]) {

@@ -8,10 +8,18 @@ import (
 // wordbook knows how words behave over all groups: in how many they are surely values, and in how many constants. A word that is
 // a value elsewhere is likely one where a column has too few words to tell.
 type wordbook struct {
-	values    map[uint64]uint32 // word -> groups where it is in a column of values
-	constants []uint32          // word hash, cut -> groups where it is constant; cut hashes only make it more careful
-	interests map[uint32][]interest
-	changed   map[uint32]struct{} // cut hashes whose counts changed
+	values    map[uint32][]valueCount // by cut hash
+	constants []uint32                // by cut hash: groups where a word is constant; sharing a count only makes known more careful
+	interests map[uint32][]interest   // by cut hash
+	changed   map[uint32]struct{}     // cut hashes whose counts changed
+	gone      []uint64                // words that were strong and are no longer counted
+}
+
+// valueCount says in how many groups a word is in a column of values.
+type valueCount struct {
+	word   uint64
+	groups uint32
+	strong bool // as last told by flipped
 }
 
 // interest is a word that some groups are unsure about.
@@ -21,31 +29,49 @@ type interest struct {
 	groups []uint32
 }
 
-// evidence is what a group told the wordbook.
+// evidence is what a group told the wordbook, each list sorted.
 type evidence struct {
 	values, constants, unsure []uint64
+}
+
+func (e *evidence) mentions(word uint64) bool {
+	for _, list := range [][]uint64{e.constants, e.unsure, e.values} {
+		if _, ok := slices.BinarySearch(list, word); ok {
+			return true
+		}
+	}
+	return false
 }
 
 const wordbookBits = 18
 
 func newWordbook() wordbook {
 	return wordbook{
-		values: map[uint64]uint32{}, constants: make([]uint32, 1<<wordbookBits),
+		values: map[uint32][]valueCount{}, constants: make([]uint32, 1<<wordbookBits),
 		interests: map[uint32][]interest{}, changed: map[uint32]struct{}{},
 	}
 }
 
 func cut(word uint64) uint32 { return uint32(word >> (64 - wordbookBits)) }
 
+func (w *wordbook) count(word uint64) uint32 {
+	for _, v := range w.values[cut(word)] {
+		if v.word == word {
+			return v.groups
+		}
+	}
+	return 0
+}
+
 // known reports whether a word is a value in other templates more than it is a constant.
 func (w *wordbook) known(word uint64) bool {
-	v := w.values[word]
+	v := w.count(word)
 	return v > 0 && 2*v >= w.constants[cut(word)]
 }
 
 // strong reports whether a word is a value in several other templates and hardly ever a constant.
 func (w *wordbook) strong(word uint64) bool {
-	v := w.values[word]
+	v := w.count(word)
 	return v >= 2 && v > w.constants[cut(word)]
 }
 
@@ -56,20 +82,37 @@ func (w *wordbook) update(g uint32, e *evidence, values, constants, unsure map[u
 		constants: slices.Sorted(maps.Keys(constants)),
 		unsure:    slices.Sorted(maps.Keys(unsure)),
 	}
-	diff(e.values, next.values, func(word uint64, by int) {
-		if v := uint32(int(w.values[word]) + by); v == 0 {
-			delete(w.values, word)
-		} else {
-			w.values[word] = v
-		}
-		w.changed[cut(word)] = struct{}{}
-	})
+	diff(e.values, next.values, w.value)
 	diff(e.constants, next.constants, func(word uint64, by int) {
 		w.constants[cut(word)] += uint32(by)
 		w.changed[cut(word)] = struct{}{}
 	})
 	diff(e.unsure, next.unsure, func(word uint64, by int) { w.interest(g, word, by) })
 	*e = next
+}
+
+// value counts a group more or less where the word is a value.
+func (w *wordbook) value(word uint64, by int) {
+	c := cut(word)
+	w.changed[c] = struct{}{}
+	list := w.values[c]
+	k := slices.IndexFunc(list, func(v valueCount) bool { return v.word == word })
+	if k < 0 {
+		w.values[c] = append(list, valueCount{word: word, groups: 1})
+		return
+	}
+	list[k].groups += uint32(by)
+	if list[k].groups > 0 {
+		return
+	}
+	if list[k].strong {
+		w.gone = append(w.gone, word)
+	}
+	if list = slices.Delete(list, k, k+1); len(list) == 0 {
+		delete(w.values, c)
+	} else {
+		w.values[c] = list
+	}
 }
 
 // interest adds g to, or takes it from, the groups that are unsure about a word.
@@ -95,21 +138,38 @@ func (w *wordbook) interest(g uint32, word uint64, by int) {
 	}
 }
 
-// flipped returns the groups that were unsure about a word of which more is known now, or less.
-func (w *wordbook) flipped() []uint32 {
+// flipped returns the groups that were unsure about a word of which more is known now, or less, and those that mention a word
+// that has become, or is no longer, a value wherever else it stands.
+func (w *wordbook) flipped(groups []*group) []uint32 {
 	seen := map[uint32]struct{}{}
+	flips := w.gone
+	w.gone = nil
 	for c := range w.changed {
-		list := w.interests[c]
-		for k := range list {
-			if now := w.known(list[k].word); now != list[k].known {
-				list[k].known = now
-				for _, g := range list[k].groups {
+		for k := range w.interests[c] {
+			in := &w.interests[c][k]
+			if now := w.known(in.word); now != in.known {
+				in.known = now
+				for _, g := range in.groups {
 					seen[g] = struct{}{}
 				}
 			}
 		}
+		for k := range w.values[c] {
+			v := &w.values[c][k]
+			if now := w.strong(v.word); now != v.strong {
+				v.strong = now
+				flips = append(flips, v.word)
+			}
+		}
 	}
 	clear(w.changed)
+	if len(flips) > 0 {
+		for g, grp := range groups {
+			if !grp.dirty && slices.ContainsFunc(flips, grp.evidence.mentions) {
+				seen[uint32(g)] = struct{}{}
+			}
+		}
+	}
 	return slices.Sorted(maps.Keys(seen))
 }
 

@@ -1,0 +1,265 @@
+package template
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/tartan-ai/tartan/internal/pattern"
+)
+
+// Clusters of different groups are one family if their templates have the same words and slots, whatever the delimiters and
+// however many slots stand in a row. A family whose template is another's with a tail more joins it, and the tail becomes a slot:
+//
+//	renewed lease of <*>
+//	renewed lease of <*> after <*> tries     -->  renewed lease of <*> <*>
+//
+// A tail with key=value in it says something of its own and stays apart.
+
+type member struct{ group, cluster uint32 }
+
+type family struct {
+	members []member
+	stem    uint64
+	pattern uint32 // index + 1; 0 is none yet
+}
+
+// minStem is the least number of words and slots of a template that takes tails.
+const minStem = 3
+
+// settle finds the patterns of the families whose keys are given and of those that share their first words. groups collects
+// the groups whose clusters may have got another pattern.
+func (l *Library) settle(keys map[uint64]struct{}, made map[member]rendered, groups map[uint32]struct{}, run *learning) {
+	stems := map[uint64]struct{}{}
+	for key := range keys {
+		f := l.families[key]
+		if len(f.members) == 0 {
+			delete(l.families, key)
+			if f.pattern != 0 {
+				stems[f.stem] = struct{}{}
+				l.leave(f.stem, key)
+			}
+			continue
+		}
+		if f.pattern == 0 {
+			r := l.rendered(f.members[0], made)
+			f.stem = r.stem()
+			f.pattern = noPattern
+			l.join(f.stem, key)
+		}
+		stems[f.stem] = struct{}{}
+	}
+	for _, stem := range slices.Sorted(maps.Keys(stems)) {
+		for _, b := range l.bundles(stem, made) {
+			l.name(b, made, groups, run)
+		}
+	}
+}
+
+func (l *Library) join(stem, key uint64) {
+	list := l.stems[stem]
+	k, _ := slices.BinarySearch(list, key)
+	l.stems[stem] = slices.Insert(list, k, key)
+}
+
+func (l *Library) leave(stem, key uint64) {
+	list := l.stems[stem]
+	if k, ok := slices.BinarySearch(list, key); ok {
+		list = slices.Delete(list, k, k+1)
+	}
+	if len(list) == 0 {
+		delete(l.stems, stem)
+	} else {
+		l.stems[stem] = list
+	}
+}
+
+// bundle is the families of one pattern: the first has the template, the others have a tail more.
+type bundle struct{ keys []uint64 }
+
+// bundles finds which families with the same first words belong together.
+func (l *Library) bundles(stem uint64, made map[member]rendered) []bundle {
+	list := l.stems[stem]
+	if len(list) == 1 {
+		return []bundle{{keys: list}}
+	}
+	root := make(map[uint64]uint64, len(list))
+	for _, key := range list {
+		root[key] = key
+		r := l.rendered(l.families[key].members[0], made)
+		for _, p := range r.prefixes() {
+			if k, ok := slices.BinarySearch(list, p); ok {
+				root[key] = list[k]
+				break
+			}
+		}
+	}
+	heads := map[uint64][]uint64{}
+	for _, key := range list {
+		if root[key] == key {
+			heads[key] = append([]uint64{key}, heads[key]...)
+		} else {
+			heads[root[key]] = append(heads[root[key]], key)
+		}
+	}
+	var out []bundle
+	for _, key := range list {
+		if root[key] == key {
+			out = append(out, bundle{keys: heads[key]})
+		}
+	}
+	return out
+}
+
+// name makes the pattern of a bundle and gives it to the clusters.
+func (l *Library) name(b bundle, made map[member]rendered, groups map[uint32]struct{}, run *learning) {
+	head := l.families[b.keys[0]].members
+	reps := make([]rendered, len(head))
+	least, mixed := 0, false
+	for k, m := range head {
+		reps[k] = l.rendered(m, made)
+		if d := cmp.Compare(reps[k].text(false), reps[least].text(false)); d != 0 {
+			mixed = true
+			if d < 0 {
+				least = k
+			}
+		}
+	}
+	n := reps[least].elements()
+	cutAt := make([][]int, len(b.keys)) // parts of the members of a family that the template covers
+	for f, key := range b.keys[1:] {
+		for _, m := range l.families[key].members {
+			r := l.rendered(m, made)
+			at := r.partOf(n)
+			cutAt[f+1] = append(cutAt[f+1], at)
+			head := rendered{parts: r.parts[:at]}
+			first := rendered{parts: reps[least].parts}
+			mixed = mixed || head.text(false) != first.text(false)
+		}
+	}
+	text, slots := reps[least].text(mixed), reps[least].slots(mixed)
+	if len(b.keys) > 1 {
+		text += " " + pattern.Wildcard
+		slots = append(slots, pattern.Slot{Name: unused("tail", slots), Type: pattern.Text})
+	}
+	plans := map[member][]slotPlan{}
+	for f, key := range b.keys {
+		for k, m := range l.families[key].members {
+			r := l.rendered(m, made)
+			whole := len(r.parts)
+			if f > 0 {
+				r.parts = r.parts[:cutAt[f][k]]
+			}
+			joinTypes(slots, r.slots(mixed))
+			plan := r.plan(mixed)
+			switch {
+			case f > 0:
+				plan = append(plan, slotPlan{first: uint8(len(r.parts)), last: uint8(whole - 1), tail: true})
+			case len(b.keys) > 1:
+				plan = append(plan, slotPlan{tail: true, last: noTail})
+			}
+			plans[m] = plan
+		}
+	}
+	i := l.named1(pattern.New(text, slots), run)
+	for _, key := range b.keys {
+		l.families[key].pattern = i + 1
+		for _, m := range l.families[key].members {
+			l.place(m, i, plans[m], groups, run)
+		}
+	}
+}
+
+// place gives a cluster its pattern and plan.
+func (l *Library) place(m member, i uint32, plan []slotPlan, groups map[uint32]struct{}, run *learning) {
+	now := &(*l.views.at(int(m.group))).clusters[m.cluster]
+	if now.pattern == i && slices.Equal(now.plan, plan) {
+		return
+	}
+	if !l.groups[m.group].dirty && !run.cloned[m.group] {
+		next := *(*l.views.at(int(m.group)))
+		next.clusters = slices.Clone(next.clusters)
+		*l.views.edit(int(m.group)) = &next
+		run.cloned[m.group] = true
+	}
+	(*l.views.at(int(m.group))).clusters[m.cluster] = clusterView{pattern: i, plan: plan}
+	groups[m.group] = struct{}{}
+}
+
+// named1 returns the place of a pattern, new if need be.
+func (l *Library) named1(p pattern.Pattern, run *learning) uint32 {
+	k := findPattern(&l.byName, &l.patterns, p.ID)
+	if k < 0 {
+		if n := len(l.free); n > 0 {
+			k = int(l.free[n-1])
+			l.free = l.free[:n-1]
+		} else {
+			k = l.patterns.push(patternRecord{})
+		}
+		*l.patterns.edit(k) = patternRecord{id: p.ID}
+		l.byName.insert(nameHash(p.ID), k, func(i int) uint64 { return nameHash(l.patterns.at(i).id) })
+		l.named++
+		run.fresh = append(run.fresh, uint32(k))
+	}
+	if rec := l.patterns.at(k); rec.template == "" || !slices.Equal(rec.slots, p.Slots) {
+		rec = l.patterns.edit(k)
+		rec.template, rec.slots = p.Template, p.Slots
+		run.touched[uint32(k)] = struct{}{}
+	}
+	return uint32(k)
+}
+
+// rendered returns the template of a cluster as it was just made, or makes it again.
+func (l *Library) rendered(m member, made map[member]rendered) rendered {
+	if r, ok := made[m]; ok {
+		return r
+	}
+	ref := &l.groups[m.group].clusters[m.cluster]
+	rows, _ := l.rows(l.groups[m.group].shapes[ref.from:ref.to])
+	r := render(&cluster{rows: rows, vars: ref.vars}, l.text, &l.scan)
+	made[m] = r
+	return r
+}
+
+// retire makes aliases of the patterns that lost all shapes: each goes to the pattern that took most of them.
+func (l *Library) retire(run *learning) {
+	for before, records := range run.orphans {
+		for _, i := range records {
+			run.lost(before, l.records.at(l.resolve(int(i))).pattern, 1)
+		}
+	}
+	for _, i := range run.fresh {
+		if l.patterns.at(int(i)).shapes == 0 {
+			run.old[i] = nil // named and left again within this call
+		}
+	}
+	for _, i := range slices.Sorted(maps.Keys(run.old)) {
+		rec := *l.patterns.at(int(i))
+		if rec.shapes > 0 {
+			continue
+		}
+		best, most := pattern.ID(""), 0
+		for j, n := range run.old[i] {
+			if id := l.patterns.at(int(j)).id; n > most || n == most && id < best {
+				best, most = id, n
+			}
+		}
+		if most > 0 {
+			run.ch.Retired = append(run.ch.Retired, Alias{Old: rec.id, New: best})
+		}
+	}
+	for i := range run.old {
+		if rec := l.patterns.at(int(i)); rec.shapes == 0 {
+			delete(run.touched, i)
+			l.byName.remove(nameHash(rec.id), int(i), func(i int) uint64 { return nameHash(l.patterns.at(i).id) })
+			*l.patterns.edit(int(i)) = patternRecord{}
+			l.free = append(l.free, i)
+			l.named--
+		}
+	}
+	for i := range run.touched {
+		run.ch.Patterns = append(run.ch.Patterns, l.patterns.at(int(i)).pattern())
+	}
+	slices.SortFunc(run.ch.Patterns, func(a, b pattern.Pattern) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(run.ch.Retired, func(a, b Alias) int { return cmp.Compare(a.Old, b.Old) })
+}

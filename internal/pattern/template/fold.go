@@ -1,0 +1,219 @@
+package template
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// A column that has shown very many words in otherwise equal shapes is absorbed: the shapes fold into one wider shape, in which
+// the column is any word.
+//
+//	login of ada ok     \
+//	login of bob ok      >  256 of them  -->  login of \x14 ok
+//	login of ...  ok    /
+//
+// The wider shape takes every later word without growing the library. That 256 shapes are equal but for one column is a
+// property of the set, so the order in which they came does not matter.
+
+const (
+	foldAt        = 256  // shapes that differ in one column
+	foldClusterAt = 2048 // shapes of one cluster, whatever columns they differ in
+	watchAt       = 128  // where the estimate makes way for an exact count
+	counterBits   = 17
+)
+
+// columnCounter estimates how many shapes are equal but for one column, for all columns of all shapes, in fixed memory, and counts
+// exactly where there are many. The estimate is never too low.
+type columnCounter struct {
+	rows  [2][]uint16
+	exact map[uint64]uint32
+}
+
+func newColumnCounter() columnCounter {
+	return columnCounter{rows: [2][]uint16{make([]uint16, 1<<counterBits), make([]uint16, 1<<counterBits)}, exact: map[uint64]uint32{}}
+}
+
+func (c *columnCounter) add(key uint64) (estimate int) {
+	a, b := &c.rows[0][key>>(64-counterBits)], &c.rows[1][key&(1<<counterBits-1)]
+	for _, x := range []*uint16{a, b} {
+		if *x < 1<<16-1 {
+			*x++
+		}
+	}
+	return int(min(*a, *b))
+}
+
+// absorbed returns the columns of the scanned text that take any word.
+func (s *scanner) absorbed() (m mask) {
+	for c := range s.tokens {
+		if s.tokens[c].kind == kindAny {
+			m.set(c)
+		}
+	}
+	return m
+}
+
+// with returns the id of the scanned shape with the columns of m replaced by any word.
+func (s *scanner) with(m *mask) ShapeID {
+	sum := s.sum
+	for k, bits := range m {
+		for c := k << 6; bits != 0; c, bits = c+1, bits>>1 {
+			if bits&1 != 0 && c < len(s.tokens) {
+				sum += mixAt(slotHash(kindAny), c) - mixAt(s.tokens[c].hash, c)
+			}
+		}
+	}
+	return finish(sum, s.skel)
+}
+
+// absorb returns the record of the wider shape that takes the scanned one, or -1.
+func (l *Library) absorb(g uint32) int {
+	for k := range (*l.views.at(int(g))).wide {
+		m := (*l.views.at(int(g))).wide[k]
+		if i := l.find(l.scan.with(&m)); i >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// countColumns counts the shape that was just added under each of its columns, and folds where that makes too many.
+func (l *Library) countColumns(i int, g uint32, run *learning) {
+	var full []mask
+	for c := range l.scan.tokens {
+		if t := &l.scan.tokens[c]; t.kind != kindWord && !t.prefixed {
+			continue
+		}
+		var m mask
+		m.set(c)
+		key := uint64(l.scan.with(&m))
+		estimate := l.columns.add(key)
+		n, watched := l.columns.exact[key]
+		switch {
+		case watched:
+			n++
+		case estimate >= watchAt:
+			n = l.countColumn(g, m, key)
+		default:
+			continue
+		}
+		l.columns.exact[key] = n
+		if n >= foldAt {
+			full = append(full, m)
+		}
+	}
+	for _, m := range full {
+		if r := l.records.at(i); !r.folded {
+			l.fold(g, uint32(i), m, run)
+		}
+	}
+}
+
+// countColumn counts the shapes of a group that are equal but for the column in m.
+func (l *Library) countColumn(g uint32, m mask, key uint64) (n uint32) {
+	var s scanner
+	s.parse = true
+	for _, i := range l.groups[g].shapes {
+		r := l.records.at(int(i))
+		s.scan(l.texts.get(r.text, int(r.length)))
+		if uint64(s.with(&m)) == key {
+			n++
+		}
+	}
+	return n
+}
+
+// fold makes the wider shape of record i with the columns of m absorbed, and folds into it what it takes.
+func (l *Library) fold(g, i uint32, m mask, run *learning) {
+	l.scan.scan([]byte(l.text(i)))
+	id := l.scan.with(&m)
+	var text []byte
+	end := 0
+	for c := range l.scan.tokens {
+		t := &l.scan.tokens[c]
+		text = append(text, l.scan.text[end:t.textStart]...)
+		if m.has(c) {
+			text = append(text, byte(kindAny))
+		} else {
+			text = append(text, l.scan.text[t.textStart:t.textEnd]...)
+		}
+		end = int(t.textEnd)
+	}
+	text = append(text, l.scan.text[end:]...)
+	if l.find(id) >= 0 {
+		return
+	}
+	l.scan.scan(text)
+	if l.scan.id() != id {
+		return
+	}
+	k := l.add(Shape{ID: id, Text: string(text)}, g, run)
+	l.scan.scan(text)
+	l.countColumns(k, g, run)
+}
+
+// widen lets record i, which absorbs the columns of m, take the shapes of its group that it stands for.
+func (l *Library) widen(g uint32, i int, m mask, run *learning) {
+	view := *(*l.views.at(int(g)))
+	if !slices.Contains(view.wide, m) {
+		view.wide = append(slices.Clone(view.wide), m)
+		slices.SortFunc(view.wide, compareMasks)
+		*l.views.edit(int(g)) = &view
+	}
+	id := l.records.at(i).id
+	grp := l.groups[g]
+	var s scanner
+	s.parse = true
+	keep := grp.shapes[:0]
+	for _, k := range grp.shapes {
+		r := l.records.at(int(k))
+		s.scan(l.texts.get(r.text, int(r.length)))
+		if int(k) == i || s.with(&m) != id {
+			keep = append(keep, k)
+			continue
+		}
+		if int(k) < run.first {
+			run.ch.Folded = append(run.ch.Folded, Fold{From: r.id, To: id})
+		}
+		if r.pattern != noPattern {
+			run.orphans[r.pattern] = append(run.orphans[r.pattern], uint32(i))
+			l.patterns.edit(int(r.pattern)).shapes--
+		}
+		w := l.records.edit(int(k))
+		w.folded, w.cluster, w.pattern = true, uint32(i), noPattern
+		l.live--
+	}
+	grp.shapes = keep
+	grp.sorted = false
+}
+
+// foldCluster absorbs the columns of words of a cluster that has grown very large. It returns whether it did.
+func (l *Library) foldCluster(g uint32, c *cluster, run *learning) bool {
+	if len(c.rows) < foldClusterAt || c.vars == (mask{}) {
+		return false
+	}
+	wide := map[ShapeID]uint32{}
+	for _, r := range c.rows {
+		l.scan.scan([]byte(l.text(r.shape)))
+		id := l.scan.with(&c.vars)
+		if i, ok := wide[id]; !ok || l.records.at(int(r.shape)).id < l.records.at(int(i)).id {
+			wide[id] = r.shape
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(wide)) {
+		if r := l.records.at(int(wide[id])); !r.folded {
+			l.fold(g, wide[id], c.vars, run)
+		}
+	}
+	return true
+}
+
+func compareMasks(a, b mask) int {
+	for k := range a {
+		if d := cmp.Compare(a[k], b[k]); d != 0 {
+			return d
+		}
+	}
+	return 0
+}

@@ -1,0 +1,232 @@
+package template
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// group is the shapes with the same delimiters and number of tokens: what only the Library needs of it.
+type group struct {
+	shapes   []uint32 // live records; those of a cluster stand together if sorted
+	clusters []clusterRef
+	evidence evidence
+	dirty    bool
+	sorted   bool
+}
+
+// clusterRef remembers a cluster: its shapes are shapes[from:to] of its group.
+type clusterRef struct {
+	key      uint64 // of its family
+	from, to uint32
+	vars     mask
+}
+
+// groupView is what an Index needs of a group too. It is never changed once an Index may have it.
+type groupView struct {
+	skel     uint64
+	clusters []clusterView
+	wide     []mask             // columns that wider shapes absorb
+	masks    []mask             // columns that are slots in some cluster
+	open     map[ShapeID]uint32 // id with the columns of one of masks replaced -> cluster
+}
+
+type clusterView struct {
+	pattern uint32
+	plan    []slotPlan
+}
+
+// repartition splits the dirty groups anew, finds the patterns of their clusters, and says what that changed.
+func (l *Library) repartition(run *learning) {
+	for _, g := range run.dirty {
+		l.observe(g)
+	}
+	for _, g := range l.words.flipped(l.groups) {
+		l.soil(g, run)
+	}
+	keys := map[uint64]struct{}{}
+	made := map[member]rendered{}
+	for k := 0; k < len(run.dirty); k++ {
+		l.rebuild(run.dirty[k], keys, made, run)
+	}
+	for _, g := range run.dirty {
+		l.groups[g].dirty = false
+	}
+	groups := map[uint32]struct{}{}
+	for _, g := range run.dirty {
+		groups[g] = struct{}{}
+	}
+	l.settle(keys, made, groups, run)
+	for _, g := range slices.Sorted(maps.Keys(groups)) {
+		l.move(g, run)
+	}
+	l.retire(run)
+	slices.SortFunc(run.ch.Moved, func(a, b Move) int { return cmp.Compare(a.Shape, b.Shape) })
+	slices.SortFunc(run.ch.Folded, func(a, b Fold) int { return cmp.Compare(a.From, b.From) })
+}
+
+// observe runs the first pass over group g and tells the wordbook what it found.
+func (l *Library) observe(g uint32) {
+	grp := l.groups[g]
+	rows, value := l.rows(grp.shapes)
+	p := partitioner{value: value, values: map[uint64]struct{}{}, unsure: map[uint64]struct{}{}}
+	p.partition(rows)
+	constant := map[uint64]struct{}{}
+	for i := range rows {
+		for c := range rows[i].cells {
+			x := &rows[i].cells[c]
+			_, isValue := p.values[x.hash]
+			_, isUnsure := p.unsure[x.hash]
+			if !x.bare && !isValue && !isUnsure {
+				constant[x.hash] = struct{}{}
+			}
+		}
+	}
+	l.words.update(g, &grp.evidence, p.values, constant, p.unsure)
+}
+
+// rebuild partitions group g and renews its clusters; keys collects the families that lost or won one.
+func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made map[member]rendered, run *learning) {
+	grp := l.groups[g]
+	for c := range grp.clusters {
+		key := grp.clusters[c].key
+		keys[key] = struct{}{}
+		f := l.families[key]
+		f.members = slices.DeleteFunc(f.members, func(m member) bool { return m == member{g, uint32(c)} })
+	}
+	grp.clusters = nil
+	var clusters []cluster
+	for {
+		rows, value := l.rows(grp.shapes)
+		p := partitioner{value: value, known: l.words.known, strong: l.words.strong}
+		clusters = p.partition(rows)
+		folded := false
+		for c := range clusters {
+			folded = l.foldCluster(g, &clusters[c], run) || folded
+		}
+		if !folded {
+			break
+		}
+	}
+	view := &groupView{skel: (*l.views.at(int(g))).skel, wide: (*l.views.at(int(g))).wide, clusters: make([]clusterView, len(clusters))}
+	grp.clusters = make([]clusterRef, len(clusters))
+	grp.shapes = grp.shapes[:0]
+	for c := range clusters {
+		cl := &clusters[c]
+		r := render(cl, l.text, &l.scan)
+		ref := clusterRef{key: r.words(), vars: cl.vars, from: uint32(len(grp.shapes))}
+		for _, row := range cl.rows {
+			l.records.edit(int(row.shape)).cluster = uint32(c)
+			grp.shapes = append(grp.shapes, row.shape)
+		}
+		ref.to = uint32(len(grp.shapes))
+		grp.clusters[c] = ref
+		m := member{g, uint32(c)}
+		made[m] = r
+		keys[ref.key] = struct{}{}
+		f := l.families[ref.key]
+		if f == nil {
+			f = &family{}
+			l.families[ref.key] = f
+		}
+		f.members = append(f.members, m)
+	}
+	grp.sorted = true
+	view.lookup(l, clusters)
+	*l.views.edit(int(g)) = view
+}
+
+// maxMasks bounds what a message with unknown words costs.
+const maxMasks = 64
+
+// lookup prepares finding clusters for messages with words that no shape has.
+func (v *groupView) lookup(l *Library, clusters []cluster) {
+	uses := map[mask]int{}
+	masks := make([]mask, len(clusters))
+	for c := range clusters {
+		m := clusters[c].vars
+		for i, x := range clusters[c].rows[0].cells {
+			if x.bare {
+				m.set(i)
+			}
+		}
+		masks[c] = m
+		if m != (mask{}) {
+			uses[m]++
+		}
+	}
+	v.masks = slices.SortedFunc(maps.Keys(uses), func(a, b mask) int {
+		return cmp.Or(cmp.Compare(uses[b], uses[a]), compareMasks(a, b))
+	})
+	v.masks = v.masks[:min(len(v.masks), maxMasks)]
+	v.open = make(map[ShapeID]uint32, len(clusters))
+	for c := range clusters {
+		if !slices.Contains(v.masks, masks[c]) {
+			continue
+		}
+		l.scan.scan([]byte(l.text(clusters[c].rows[0].shape)))
+		id := l.scan.with(&masks[c])
+		if _, taken := v.open[id]; !taken {
+			v.open[id] = uint32(c)
+		}
+	}
+}
+
+// rows reads shapes of one group as a table.
+func (l *Library) rows(shapes []uint32) (rows []row, value []bool) {
+	rows = make([]row, len(shapes))
+	var cells []cell
+	for k, i := range shapes {
+		text := l.text(i)
+		l.scan.scan([]byte(text))
+		n := len(l.scan.tokens)
+		if k == 0 {
+			cells = make([]cell, 0, n*len(shapes))
+			value = make([]bool, n)
+			for c := range l.scan.tokens {
+				if from := int(l.scan.tokens[c].textStart); from > 0 {
+					b := text[from-1]
+					value[c] = b == '=' || b == '"' || b == '\'' || b == '[' || b == '('
+				}
+			}
+		}
+		from := len(cells)
+		for c := range l.scan.tokens {
+			t := &l.scan.tokens[c]
+			cells = append(cells, cell{hash: t.hash, text: text[t.textStart:t.textEnd], kind: t.kind, bare: t.kind != kindWord && !t.prefixed})
+		}
+		rows[k] = row{cells: cells[from:len(cells):len(cells)], shape: i}
+	}
+	slices.SortFunc(rows, func(a, b row) int {
+		return cmp.Compare(l.records.at(int(a.shape)).id, l.records.at(int(b.shape)).id)
+	})
+	return rows, value
+}
+
+// move gives the shapes of a group the patterns of their clusters.
+func (l *Library) move(g uint32, run *learning) {
+	grp := l.groups[g]
+	view := *l.views.at(int(g))
+	for _, i := range grp.shapes {
+		r := l.records.at(int(i))
+		now := view.clusters[r.cluster].pattern
+		if r.pattern == now {
+			continue
+		}
+		if r.pattern != noPattern {
+			run.lost(r.pattern, now, 1)
+			l.patterns.edit(int(r.pattern)).shapes--
+		}
+		l.patterns.edit(int(now)).shapes++
+		run.ch.Moved = append(run.ch.Moved, Move{Shape: r.id, Pattern: l.patterns.at(int(now)).id})
+		l.records.edit(int(i)).pattern = now
+	}
+}
+
+// lost notes that pattern before lost shapes to pattern now.
+func (run *learning) lost(before, now uint32, shapes int) {
+	if run.old[before] == nil {
+		run.old[before] = map[uint32]int{}
+	}
+	run.old[before][now] += shapes
+}
