@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"strings"
@@ -105,6 +106,10 @@ func parse(args []string) (settings, error) {
 		var decoded any
 		if err := json.Unmarshal([]byte(value), &decoded); err != nil {
 			return fmt.Errorf("value of %s: %w", key, err)
+		}
+		// JSON has one kind of number, and the server drops a float where it wants an int, without a word.
+		if f, ok := decoded.(float64); ok && f == math.Trunc(f) {
+			decoded = int(f)
 		}
 		s.dynamic[key] = decoded
 		return nil
