@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,7 +58,8 @@ var rooms = map[string]room{
 	"internal/local":     {ours: []string{"internal/config", "internal/telemetry", "devserver", "deploy"}, forbid: mcpLibrary},
 	"internal/telemetry": {forbid: append(mcpLibrary, "github.com/jackc/pgx")},
 	"internal/config":    {forbid: append(mcpLibrary, "github.com/jackc/pgx")},
-	"internal/testdb":    {ours: []string{"internal/access", "internal/postgres", "internal/local"}, forbid: mcpLibrary},
+	"internal/e2e":       {ours: []string{"*"}},
+	"internal/testdb":    {ours: []string{"migrations", "internal/access", "internal/postgres", "internal/local"}, forbid: mcpLibrary},
 }
 
 var forbiddenNames = []string{"util", "utils", "common", "helper", "helpers", "base", "shared", "type", "types", "model", "models", "misc", "core"}
@@ -183,6 +185,55 @@ func TestChangelogHasUnreleased(t *testing.T) {
 	require.Contains(t, string(text), "## [Unreleased]")
 }
 
+// command finds what a shell line in the README runs: make targets and tartan commands.
+var (
+	makeCommand   = regexp.MustCompile(`\bmake ([a-z-]+)`)
+	tartanCommand = regexp.MustCompile(`\btartan ([a-z][a-z-]*(?: [a-z][a-z-]*)*)`)
+)
+
+// TestReadmeCommandsExist reads the shell blocks of the README.
+func TestReadmeCommandsExist(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	makefile, err := os.ReadFile("Makefile")
+	require.NoError(t, err)
+	docs, err := os.ReadFile("docs/cli.md")
+	require.NoError(t, err)
+	found := 0
+	for i, block := range strings.Split(string(readme), "```") {
+		if code, ok := strings.CutPrefix(block, "sh\n"); ok && i%2 == 1 {
+			for _, line := range strings.Split(code, "\n") {
+				line, _, _ = strings.Cut(line, "#")
+				for _, m := range makeCommand.FindAllStringSubmatch(line, -1) {
+					require.True(t, strings.Contains(string(makefile), "\n"+m[1]+":"), "README: make %s is no target", m[1])
+					found++
+				}
+				for _, m := range tartanCommand.FindAllStringSubmatch(line, -1) {
+					require.True(t, strings.Contains(string(docs), "\n## tartan "+m[1]+"\n"), "README: tartan %s is no command", m[1])
+					found++
+				}
+			}
+		}
+	}
+	require.Greater(t, found, 5)
+}
+
+// TestDocumentsAreLinked finds links in the documents that lead nowhere.
+func TestDocumentsAreLinked(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	files, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	decisions, err := filepath.Glob("docs/decisions/*.md")
+	require.NoError(t, err)
+	for _, path := range append(append(files, decisions...), "README.md", "CHANGELOG.md") {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			require.FileExists(t, filepath.Join(filepath.Dir(path), m[1]), "%s links to it", path)
+		}
+	}
+}
+
 // TestLogKeys holds log fields to the keys of internal/telemetry: zap.String("pattern_id", ...) and no other spelling.
 func TestLogKeys(t *testing.T) {
 	known := map[string]bool{}
@@ -200,6 +251,7 @@ func TestLogKeys(t *testing.T) {
 		}
 	}
 	require.NotEmpty(t, known)
+	var strange []string
 	for _, s := range all {
 		if s.test || strings.HasPrefix(s.dir, "tools") || strings.HasPrefix(s.dir, "devserver") {
 			continue
@@ -219,9 +271,12 @@ func TestLogKeys(t *testing.T) {
 			if lit, ok := call.Args[0].(*ast.BasicLit); ok && lit.Kind == token.STRING {
 				key, err := strconv.Unquote(lit.Value)
 				require.NoError(t, err)
-				require.True(t, known[key], "%s: log key %q is not in internal/telemetry/keys.go", s.path, key)
+				if !known[key] {
+					strange = append(strange, s.path+": "+key)
+				}
 			}
 			return true
 		})
 	}
+	require.Empty(t, strange, "log keys that are not in internal/telemetry/keys.go")
 }

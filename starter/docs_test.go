@@ -156,7 +156,11 @@ func fieldsOf(t reflect.Type, indent string) string {
 			if e.Kind() == reflect.Pointer {
 				e = e.Elem()
 			}
-			b.WriteString(fieldsOf(e, indent))
+			for _, l := range strings.SplitAfter(fieldsOf(e, indent), "\n") {
+				if !strings.Contains(b.String(), l) { // an outer field of the same name is what is written
+					b.WriteString(l)
+				}
+			}
 			continue
 		}
 		if strings.Contains(options, "omit") {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -147,10 +148,11 @@ func (a *app) detach(ctx context.Context, o upOptions) error {
 	if a.stack.Alive() {
 		return a.printStack(a.stack)
 	}
-	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
+	path := local.LogPath(a.cfg.DataDir, "detached")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	log, err := os.OpenFile(a.cfg.DataDir+"/up.log", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

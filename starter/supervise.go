@@ -108,6 +108,7 @@ func (s *stack) revive(ctx context.Context, name string, start func() error) {
 		case <-time.After(wait):
 		}
 		s.log.Warn("server ended, starting it again", zap.String(telemetry.KeyComponent, name))
+		s.a.say("%s ended, starting it again", name)
 		err := start()
 		if err == nil {
 			_ = s.writeState()

@@ -31,6 +31,9 @@ const (
 // stopTimeout is how long the stack may take to stop before what is left is killed.
 const stopTimeout = 30 * time.Second
 
+// maxRestarts is how often a role may end before the stack is ready; more is not a hiccup.
+const maxRestarts = 4
+
 // upOptions say how to run the local stack.
 type upOptions struct {
 	postgresPort, temporalPort, temporalUIPort, mcpPort int
@@ -112,12 +115,30 @@ func (a *app) launch(ctx context.Context, o upOptions) (*stack, error) {
 		}
 		return nil, err
 	}
-	s := &stack{a: a, o: o, log: a.log.Named("up"), release: release, roles: map[string]int{}, stopped: make(chan struct{})}
+	log, err := a.stackLog()
+	if err != nil {
+		release()
+		return nil, err
+	}
+	s := &stack{a: a, o: o, log: log, release: release, roles: map[string]int{}, stopped: make(chan struct{})}
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(s.explain(err), s.stop(context.WithoutCancel(ctx)))
 	}
 	a.say("ready in %.1f s", time.Since(begun).Seconds())
 	return s, nil
+}
+
+// stackLog writes to a file in the data folder; the terminal is for what a person needs.
+func (a *app) stackLog() (*zap.Logger, error) {
+	path := local.LogPath(a.cfg.DataDir, "up")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return telemetry.New(f, telemetry.Options{Level: a.cfg.LogLevel})
 }
 
 // explain turns what the servers say into what to do.
@@ -217,6 +238,11 @@ func (s *stack) waitReady(ctx context.Context) error {
 	for {
 		if answers(ctx, s.state.MCPURL) && polled(ctx, temporal) {
 			return nil
+		}
+		for _, c := range s.children {
+			if c.Restarts() > maxRestarts {
+				return fmt.Errorf("the %s ends again and again; its last words are in %s", c.Name(), local.LogPath(s.a.cfg.DataDir, c.Name()))
+			}
 		}
 		select {
 		case <-ctx.Done():
