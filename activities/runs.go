@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,35 +47,63 @@ func (r *Runs) InspectSource(ctx context.Context, in InspectInput) (*Inspected, 
 	if err != nil {
 		return nil, err
 	}
-	stored, lib, err := r.register(ctx, in, src)
-	if err != nil {
-		return nil, typed("register the source", err)
+	if src.Compression, err = r.sniff(ctx, src); err != nil {
+		return nil, err
 	}
-	if stored.Chunks == 0 {
-		if stored, err = r.plan(ctx, stored, in.ChunkBytes); err != nil {
-			return nil, err
-		}
+	if src.Compression == "" { // nothing more to find out, so one transaction does it all
+		src.PlainKey, src.PlainBytes = src.ObjectKey, src.Bytes
+		return r.register(ctx, in, plan(src, in.ChunkBytes))
 	}
-	var ledger []postgres.Chunk
-	err = postgres.InWorkspace(ctx, r.Pool, in.Caller, func(tx pgx.Tx) (err error) {
-		if stored, err = postgres.SaveSource(ctx, tx, stored); err != nil {
+	// Registered first, so that one who may not is refused before the work, and one who comes again finds it done.
+	out, err := r.register(ctx, in, src)
+	if err != nil || out.Chunks > 0 {
+		return out, err
+	}
+	if src, err = r.decompress(ctx, src); err != nil {
+		return nil, err
+	}
+	return r.register(ctx, in, plan(src, in.ChunkBytes))
+}
+
+// plan cuts a source into chunks.
+func plan(src postgres.Source, chunkBytes int64) postgres.Source {
+	if chunkBytes <= 0 {
+		chunkBytes = DefaultChunkBytes
+	}
+	src.ChunkBytes = max(chunkBytes, (src.PlainBytes+maxChunks-1)/maxChunks)
+	src.Chunks = int((src.PlainBytes + src.ChunkBytes - 1) / src.ChunkBytes)
+	return src
+}
+
+// register stores library, source and run, or finds them: the first plan of a source stays, because the ledger counts
+// in it.
+func (r *Runs) register(ctx context.Context, in InspectInput, src postgres.Source) (out *Inspected, err error) {
+	err = postgres.InWorkspace(ctx, r.Pool, in.Caller, func(tx pgx.Tx) error {
+		lib, err := postgres.EnsureLibrary(ctx, tx, in.Caller.WorkspaceID, in.Library, LibraryKind)
+		if err != nil {
 			return err
 		}
-		if ledger, err = postgres.Chunks(ctx, tx, stored.ID); err != nil {
+		if lib.Kind != LibraryKind {
+			return final(WrongLibrary, fmt.Errorf("library %q is of kind %s", lib.Name, lib.Kind), "mine lines into a library of kind "+LibraryKind)
+		}
+		src.WorkspaceID, src.LibraryID = in.Caller.WorkspaceID, lib.ID
+		src.WorkflowID, src.ReceivedAt = activity.GetInfo(ctx).WorkflowExecution.ID, in.StartedAt
+		stored, err := postgres.SaveSource(ctx, tx, src)
+		if err != nil {
 			return err
 		}
-		run := in.run(ctx, lib, stored)
-		return postgres.SaveRun(ctx, tx, run)
+		ledger, err := postgres.Chunks(ctx, tx, stored.ID)
+		if err != nil {
+			return err
+		}
+		out = &Inspected{
+			LibraryID: lib.ID, SourceID: stored.ID, Key: stored.PlainKey, Bytes: stored.PlainBytes, ChunkBytes: stored.ChunkBytes,
+			Chunks: stored.Chunks, BucketSeconds: lib.BucketSeconds, ReceivedAt: stored.ReceivedAt,
+		}
+		out.Done, out.Totals = summarise(ledger)
+		return postgres.SaveRun(ctx, tx, in.run(ctx, lib, stored))
 	})
-	if err != nil {
-		return nil, typed("save the plan of the source", err)
-	}
-	out := &Inspected{
-		LibraryID: lib.ID, SourceID: stored.ID, Key: stored.PlainKey, Bytes: stored.PlainBytes, ChunkBytes: stored.ChunkBytes,
-		Chunks: stored.Chunks, BucketSeconds: lib.BucketSeconds, ReceivedAt: stored.ReceivedAt,
-	}
-	out.Done, out.Totals = summarise(ledger)
-	return out, nil
+	return out, typed("register the source", err)
 }
 
 func checkLibraryName(name string) error {
@@ -129,35 +158,28 @@ func (r *Runs) object(ctx context.Context, ref SourceRef) (postgres.Source, erro
 	return src, nil
 }
 
-// register stores library and source, so that a repeated or later run finds the plan that the ledger counts in.
-func (r *Runs) register(ctx context.Context, in InspectInput, src postgres.Source) (stored postgres.Source, lib postgres.Library, err error) {
-	err = postgres.InWorkspace(ctx, r.Pool, in.Caller, func(tx pgx.Tx) (err error) {
-		if lib, err = postgres.EnsureLibrary(ctx, tx, in.Caller.WorkspaceID, in.Library, LibraryKind); err != nil {
-			return err
-		}
-		if lib.Kind != LibraryKind {
-			return final(WrongLibrary, fmt.Errorf("library %q is of kind %s", lib.Name, lib.Kind), "mine lines into a library of kind "+LibraryKind)
-		}
-		src.WorkspaceID, src.LibraryID = in.Caller.WorkspaceID, lib.ID
-		src.WorkflowID, src.ReceivedAt = activity.GetInfo(ctx).WorkflowExecution.ID, in.StartedAt
-		stored, err = postgres.SaveSource(ctx, tx, src)
-		return err
-	})
-	return stored, lib, err
-}
+// unzip is what to do about a compressed source that cannot be read.
+const unzip = "check the file with gzip -t or zstd -t and upload it again"
 
-// plan finds the plain bytes of a source and how many chunks they make.
-func (r *Runs) plan(ctx context.Context, src postgres.Source, chunkBytes int64) (postgres.Source, error) {
-	var err error
-	if src, err = r.decompress(ctx, src); err != nil {
-		return src, err
+// sniff tells how a source is compressed.
+func (r *Runs) sniff(ctx context.Context, src postgres.Source) (kind string, err error) {
+	raw, err := r.Bucket.Range(ctx, src.ObjectKey, 0, 512)
+	if err != nil {
+		return "", typed("open the source", err)
 	}
-	if chunkBytes <= 0 {
-		chunkBytes = DefaultChunkBytes
+	defer raw.Close()
+	head, err := io.ReadAll(raw)
+	if err != nil {
+		return "", typed("read the source", err)
 	}
-	src.ChunkBytes = max(chunkBytes, (src.PlainBytes+maxChunks-1)/maxChunks)
-	src.Chunks = int((src.PlainBytes + src.ChunkBytes - 1) / src.ChunkBytes)
-	return src, nil
+	plain, kind, err := lines.Decompress(bytes.NewReader(head))
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) || err != nil && src.Bytes <= int64(len(head)) {
+		return "", final(SourceUnreadable, err, unzip)
+	}
+	if plain != nil {
+		plain.Close() //nolint:errcheck // only the head was given
+	}
+	return kind, nil
 }
 
 // decompress stores the plain bytes of a gzip or zstd source. The object appears whole or not at all, and a retry after
@@ -168,29 +190,24 @@ func (r *Runs) decompress(ctx context.Context, src postgres.Source) (postgres.So
 		return src, typed("open the source", err)
 	}
 	defer raw.Close()
-	const advice = "check the file with gzip -t or zstd -t and upload it again"
 	stored := &counter{r: raw, beat: func(int64) {}}
-	plain, kind, err := lines.Decompress(stored)
+	stream, kind, err := lines.Decompress(stored)
 	if stored.err != nil {
 		return src, typed("read the source", stored.err)
 	}
 	if err != nil {
-		return src, final(SourceUnreadable, err, advice)
+		return src, final(SourceUnreadable, err, unzip)
 	}
-	defer plain.Close()
-	if src.Compression = kind; kind == "" {
-		src.PlainKey, src.PlainBytes = src.ObjectKey, src.Bytes
-		return src, nil
-	}
-	counter := &counter{r: plain, beat: func(n int64) { beat(ctx, n) }}
-	o, err := r.Bucket.Put(ctx, counter)
+	defer stream.Close()
+	plain := &counter{r: stream, beat: func(n int64) { beat(ctx, n) }}
+	o, err := r.Bucket.Put(ctx, plain)
 	switch {
 	case stored.err != nil:
 		return src, typed("read the source", stored.err)
-	case errors.Is(counter.err, errTooLarge):
-		return src, final(SourceTooLarge, counter.err, "split the source")
-	case counter.err != nil && ctx.Err() == nil:
-		return src, final(SourceUnreadable, fmt.Errorf("decompress %s: %w", kind, counter.err), advice)
+	case errors.Is(plain.err, errTooLarge):
+		return src, final(SourceTooLarge, plain.err, "split the source")
+	case plain.err != nil && ctx.Err() == nil:
+		return src, final(SourceUnreadable, fmt.Errorf("decompress %s: %w", kind, plain.err), unzip)
 	case err != nil:
 		return src, typed("store the decompressed source", err)
 	}
