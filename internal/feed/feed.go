@@ -4,62 +4,193 @@ package feed
 
 import (
 	"context"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/tartan-ai/tartan/internal/access"
-	"github.com/tartan-ai/tartan/internal/pattern"
-	"github.com/tartan-ai/tartan/internal/pattern/template"
-	"github.com/tartan-ai/tartan/internal/postgres"
 	"go.uber.org/zap"
+
+	"github.com/tartan-ai/tartan/internal/postgres"
 )
+
+// Options bound what is held and say how often to look.
+type Options struct {
+	// MaxLibraries and MaxShapes bound the libraries in memory; the one in use is kept whatever its size.
+	MaxLibraries int   // 0 is 64
+	MaxShapes    int64 // over all libraries; 0 is 400,000
+	// Poll is the longest time between two looks at the outbox, for when a NOTIFY went lost.
+	Poll time.Duration // 0 is 250 ms
+	// Reconcile is the time between two comparisons of everything held with the database.
+	Reconcile time.Duration // 0 is 30 s
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxLibraries <= 0 {
+		o.MaxLibraries = 64
+	}
+	if o.MaxShapes <= 0 {
+		o.MaxShapes = 400_000
+	}
+	if o.Poll <= 0 {
+		o.Poll = 250 * time.Millisecond
+	}
+	if o.Reconcile <= 0 {
+		o.Reconcile = 30 * time.Second
+	}
+	return o
+}
 
 // Libraries holds the libraries that were asked for, the least recently used ones dropped when there are too many.
 // All methods are safe for concurrent use.
-type Libraries struct{}
+type Libraries struct {
+	pool *pgxpool.Pool
+	log  *zap.Logger
+	o    Options
+
+	held  atomic.Pointer[map[uuid.UUID]*held] // copied when it changes, so that finding an entry takes no lock
+	tick  atomic.Int64                        // advances with every load: the clock of "least recently used"
+	roles roles
+
+	mu       sync.Mutex // guards changes of held, and what follows
+	watchers map[int]func(postgres.Event)
+	next     int
+}
 
 // NewLibraries returns an empty set that loads from the pool. Without Run it serves and learns, but is told of no
 // change made elsewhere.
-func NewLibraries(pool *pgxpool.Pool, log *zap.Logger) *Libraries { return &Libraries{} }
-
-// Run follows the outbox until ctx ends. It outlives restarts of the database.
-func (l *Libraries) Run(ctx context.Context) error { panic("unfinished") }
-
-// Subscribe calls fn with every event, in order, after the libraries have taken it in. fn must return quickly.
-func (l *Libraries) Subscribe(fn func(postgres.Event)) (cancel func()) { panic("unfinished") }
-
-// Entry is an immutable view of a library.
-type Entry struct {
-	Library  postgres.Library
-	Revision int64
-	Index    *template.Index
-	Names    func(pattern.ID) string // the name a person gave, or ""
+func NewLibraries(pool *pgxpool.Pool, log *zap.Logger) *Libraries {
+	return NewLibrariesWith(pool, log, Options{})
 }
 
-// Entry returns the library as far as it is known, loading it on first use. It does not check who asks.
+// NewLibrariesWith is NewLibraries with other bounds.
+func NewLibrariesWith(pool *pgxpool.Pool, log *zap.Logger, o Options) *Libraries {
+	l := &Libraries{pool: pool, log: log.Named("feed"), o: o.withDefaults(), watchers: map[int]func(postgres.Event){}}
+	l.held.Store(&map[uuid.UUID]*held{})
+	return l
+}
+
+// Subscribe calls fn with every event, in order, after the libraries have taken it in. fn must return quickly, and
+// must not call cancel.
+func (l *Libraries) Subscribe(fn func(postgres.Event)) (cancel func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.next
+	l.next++
+	l.watchers[n] = fn
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.watchers, n)
+	}
+}
+
+func (l *Libraries) tell(e postgres.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, fn := range l.watchers {
+		fn(e)
+	}
+}
+
+// Entry returns the library as far as it is known, loading it on first use. It does not check who asks. While the
+// database is away it goes on serving what is in memory. A library that does not exist is postgres.ErrNotFound.
 func (l *Libraries) Entry(ctx context.Context, libraryID uuid.UUID) (*Entry, error) {
-	panic("unfinished")
+	if h := (*l.held.Load())[libraryID]; h != nil {
+		if e := h.entry.Load(); e != nil {
+			l.touch(h)
+			return e, nil
+		}
+	}
+	return l.WaitFor(ctx, libraryID, 0)
 }
 
-// WaitFor returns the library at the revision or later, so that a caller sees its own write.
+// WaitFor returns the library at the revision or later, so that a caller sees its own write. It asks the database
+// itself and does not wait for the outbox; for a revision that is not committed yet it waits until ctx ends.
 func (l *Libraries) WaitFor(ctx context.Context, libraryID uuid.UUID, revision int64) (*Entry, error) {
-	panic("unfinished")
+	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		h := l.take(libraryID)
+		if e := h.entry.Load(); e != nil && e.Revision >= revision {
+			return e, nil
+		}
+		if err := l.refresh(ctx, h, revision); err != nil {
+			return nil, err
+		}
+		if e := h.entry.Load(); e != nil && e.Revision >= revision {
+			return e, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }
 
-// Learn brings the library to the locked revision through tx, learns the shapes and stores the checksum. The result
-// is not served until Committed is called; Forget drops it. One of the two must follow a Learn that succeeded.
-func (l *Libraries) Learn(ctx context.Context, tx pgx.Tx, locked postgres.Library, shapes []template.Shape) (template.Change, error) {
-	panic("unfinished")
+func (l *Libraries) touch(h *held) {
+	if t := l.tick.Load(); h.used.Load() != t {
+		h.used.Store(t)
+	}
 }
 
-// Committed publishes what was learned: the transaction has committed at the revision.
-func (l *Libraries) Committed(libraryID uuid.UUID, revision int64) {}
+// take returns what is held of the library, making an empty place for it.
+func (l *Libraries) take(libraryID uuid.UUID) *held {
+	h := (*l.held.Load())[libraryID]
+	if h == nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		old := *l.held.Load()
+		if h = old[libraryID]; h == nil {
+			h = newHeld(libraryID)
+			all := maps.Clone(old)
+			all[libraryID] = h
+			l.held.Store(&all)
+		}
+	}
+	l.touch(h)
+	return h
+}
 
-// Forget drops what was learned: the transaction was rolled back, or nobody knows. Without a Learn it does nothing.
-func (l *Libraries) Forget(libraryID uuid.UUID) {}
+// drop removes the places, unless another has been made for the library since.
+func (l *Libraries) drop(gone ...*held) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := maps.Clone(*l.held.Load())
+	for _, h := range gone {
+		if all[h.id] == h {
+			delete(all, h.id)
+		}
+	}
+	l.held.Store(&all)
+}
 
-// Role returns the caller's role, from memory where it is known, or postgres.ErrDenied when the caller is no member.
-func (l *Libraries) Role(ctx context.Context, caller access.Caller) (access.Role, error) {
-	panic("unfinished")
+// evict drops the least recently used libraries until the rest fits. One that is being learned or loaded stays, and
+// so does keep.
+func (l *Libraries) evict(keep *held) {
+	all := maps.Clone(*l.held.Load())
+	var shapes int64
+	for _, h := range all {
+		shapes += h.size.Load()
+	}
+	for len(all) > l.o.MaxLibraries || shapes > l.o.MaxShapes {
+		var oldest *held
+		for _, h := range all {
+			if h != keep && (oldest == nil || h.used.Load() < oldest.used.Load()) {
+				oldest = h
+			}
+		}
+		if oldest == nil {
+			return
+		}
+		delete(all, oldest.id)
+		if !oldest.tryLock() {
+			continue
+		}
+		shapes -= oldest.size.Load()
+		l.drop(oldest)
+		oldest.unlock()
+		l.log.Debug("library dropped from memory", zap.Stringer("library_id", oldest.id))
+	}
 }

@@ -20,6 +20,7 @@ const (
 	limits       = "set local statement_timeout = '20s'; set local lock_timeout = '10s'; set local idle_in_transaction_session_timeout = '60s'"
 	asCaller     = "begin; set local role authenticated; " + limits + "; select set_config('request.jwt.claims', '%s', true)"
 	asService    = "begin; set local role service_role; " + limits
+	readService  = "begin isolation level repeatable read read only; set local role service_role; " + limits
 	workspaceJWT = `{"sub":"%s","workspace_id":"%s","role":"authenticated"}`
 	userJWT      = `{"sub":"%s","role":"authenticated"}`
 )
@@ -40,6 +41,11 @@ func InWorkspace(ctx context.Context, pool *pgxpool.Pool, caller access.Caller, 
 // setting up the local stack, never for a request.
 func AsService(ctx context.Context, pool *pgxpool.Pool, fn func(pgx.Tx) error) error {
 	return transact(ctx, pool, asService, fn)
+}
+
+// ReadAsService is AsService for reading only, with all statements seeing the database as of the first one.
+func ReadAsService(ctx context.Context, pool *pgxpool.Pool, fn func(pgx.Tx) error) error {
+	return transact(ctx, pool, readService, fn)
 }
 
 // asUser is InWorkspace without a workspace: the user sees all that she is a member of.

@@ -1,0 +1,227 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/tartan-ai/tartan/internal/postgres"
+	"github.com/tartan-ai/tartan/internal/testdb"
+	"github.com/tartan-ai/tartan/migrations"
+)
+
+// upTo returns the first n migrations.
+func upTo(t *testing.T, n int) fstest.MapFS {
+	t.Helper()
+	names, err := fs.Glob(migrations.Files, "*.sql")
+	require.NoError(t, err)
+	some := fstest.MapFS{}
+	for _, name := range names[:n] {
+		body, err := migrations.Files.ReadFile(name)
+		require.NoError(t, err)
+		some[name] = &fstest.MapFile{Data: body}
+	}
+	return some
+}
+
+// rows are inserted into the tables of each migration.
+var rows = map[int][]string{
+	1: {
+		`insert into tartan.workspaces (id, slug, name) values ('00000000-0000-0000-0000-00000000000a', 'a', 'A')`,
+		`insert into tartan.members values ('00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-0000000000a1', 'admin')`,
+	},
+	2: {
+		`insert into tartan.libraries (id, workspace_id, name) values ('00000000-0000-0000-0000-0000000000b1', '00000000-0000-0000-0000-00000000000a', 'app')`,
+		`insert into tartan.sources (id, workspace_id, library_id, sha256, name) values ('00000000-0000-0000-0000-0000000000c1',
+			'00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-0000000000b1', repeat('0', 64), 'x')`,
+		`insert into tartan.chunks (workspace_id, source_id, seq, start_byte, end_byte, lines, bytes)
+			values ('00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-0000000000c1', 0, 0, 9, 2, 9)`,
+	},
+	3: {
+		`insert into tartan.patterns (workspace_id, library_id, id, template, slots, revision, created_at)
+			select workspace_id, id, 'p0000000000000001', 'x', '[]', 1, now() from tartan.libraries`,
+		`insert into tartan.pattern_versions (workspace_id, library_id, pattern_id, version, template, slots, revision, created_at)
+			select workspace_id, id, 'p0000000000000001', 1, 'x', '[]', 1, now() from tartan.libraries`,
+		`insert into tartan.pattern_aliases select workspace_id, id, 'p0000000000000002', 'p0000000000000001', 1, now() from tartan.libraries`,
+		`insert into tartan.shapes (workspace_id, library_id, id, text, pattern_id, revision) select workspace_id, id, 7, 'x', 'p0000000000000001', 1 from tartan.libraries`,
+		`insert into tartan.pattern_counts select workspace_id, id, 7, now(), 2 from tartan.libraries`,
+		`insert into tartan.examples select workspace_id, id, 7, 'x', now() from tartan.libraries`,
+	},
+	4: {`insert into tartan.runs (workspace_id, workflow_id, kind, state) values ('00000000-0000-0000-0000-00000000000a', 'process/x', 'ProcessPatterns', 'running')`},
+	5: {`insert into tartan.outbox (workspace_id, topic, key) values ('00000000-0000-0000-0000-00000000000a', 'run', 'process/x')`},
+}
+
+// content returns the number of rows of each table, versions and checksums apart.
+func content(t *testing.T, conn *pgx.Conn) map[string]int {
+	t.Helper()
+	got, err := conn.Query(t.Context(), `select tablename from pg_tables where schemaname = 'tartan' and tablename not like 'schema\_%'`)
+	require.NoError(t, err)
+	names, err := pgx.CollectRows(got, pgx.RowTo[string])
+	require.NoError(t, err)
+	out := map[string]int{}
+	for _, name := range names {
+		var n int
+		require.NoError(t, conn.QueryRow(t.Context(), "select count(*) from tartan."+name).Scan(&n))
+		out[name] = n
+	}
+	return out
+}
+
+// From each version with data in every table, the schema goes up to the newest and down again without losing a row,
+// and down to nothing.
+func TestMigrateUpAndDownWithData(t *testing.T) {
+	t.Parallel()
+	for version := 1; version <= 6; version++ {
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			t.Parallel()
+			ctx, db, log := t.Context(), testdb.Empty(t), zap.NewNop()
+			applied, err := postgres.MigrateFiles(ctx, db.URL, upTo(t, version), log)
+			require.NoError(t, err)
+			require.Len(t, applied, version)
+			conn, err := pgx.Connect(ctx, db.URL)
+			require.NoError(t, err)
+			defer conn.Close(context.Background())
+			for v := 1; v <= version; v++ {
+				for _, sql := range rows[v] {
+					_, err := conn.Exec(ctx, sql)
+					require.NoError(t, err, sql)
+				}
+			}
+			before := content(t, conn)
+			for table, n := range before {
+				require.NotZero(t, n, "no row in %s: add one to this test", table)
+			}
+			_, err = postgres.Migrate(ctx, db.URL, log)
+			require.NoError(t, err)
+			for table, n := range before {
+				require.Equal(t, n, content(t, conn)[table], table)
+			}
+			require.NoError(t, postgres.MigrateDown(ctx, db.URL, int64(version)))
+			require.Equal(t, before, content(t, conn))
+			have, _, drift, err := postgres.Schema(ctx, db.URL)
+			require.NoError(t, err)
+			require.EqualValues(t, version, have)
+			require.Empty(t, drift)
+			_, err = postgres.Migrate(ctx, db.URL, log)
+			require.NoError(t, err)
+			require.NoError(t, postgres.MigrateDown(ctx, db.URL, 0))
+			require.Empty(t, content(t, conn))
+			var left []string
+			require.NoError(t, conn.QueryRow(ctx, `select array_agg(proname::text) from pg_proc where pronamespace = 'tartan'::regnamespace`).Scan(&left))
+			require.Empty(t, left, "functions left behind")
+		})
+	}
+}
+
+func TestAChangedMigrationIsReportedByName(t *testing.T) {
+	t.Parallel()
+	ctx, db := t.Context(), testdb.New(t)
+	files := upTo(t, 6)
+	files["00004_runs.sql"].Data = append(files["00004_runs.sql"].Data, "\n-- edited\n"...)
+	core, logged := observer.New(zap.WarnLevel)
+	_, err := postgres.MigrateFiles(ctx, db.URL, files, zap.New(core))
+	require.NoError(t, err)
+	require.Len(t, logged.FilterMessageSnippet("differs").AllUntimed(), 1)
+	require.Equal(t, "00004_runs.sql", logged.AllUntimed()[0].ContextMap()["migration"])
+	_, _, drift, err := postgres.SchemaFiles(ctx, db.URL, files)
+	require.NoError(t, err)
+	require.Equal(t, []string{"00004_runs.sql"}, drift)
+	have, want, drift, err := postgres.SchemaFiles(ctx, db.URL, upTo(t, 5)) // an older binary
+	require.NoError(t, err)
+	require.EqualValues(t, 6, have)
+	require.EqualValues(t, 5, want)
+	require.Equal(t, []string{"00006_realtime.sql"}, drift)
+	applied, err := postgres.MigrateFiles(ctx, db.URL, upTo(t, 5), zap.NewNop())
+	require.NoError(t, err)
+	require.Empty(t, applied)
+}
+
+func TestSeveralProcessesMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	db := testdb.Empty(t)
+	const n = 4
+	type result struct {
+		applied []string
+		err     error
+	}
+	results := make(chan result, n)
+	for range n {
+		go func() {
+			applied, err := postgres.Migrate(context.Background(), db.URL, zap.NewNop())
+			results <- result{applied, err}
+		}()
+	}
+	total := 0
+	for range n {
+		r := <-results
+		require.NoError(t, r.err)
+		total += len(r.applied)
+	}
+	require.Equal(t, 6, total)
+}
+
+// Every file limits how long it waits for a lock and how long it runs.
+func TestMigrationsHaveTimeouts(t *testing.T) {
+	t.Parallel()
+	names, err := fs.Glob(migrations.Files, "*.sql")
+	require.NoError(t, err)
+	for _, name := range names {
+		body, err := migrations.Files.ReadFile(name)
+		require.NoError(t, err)
+		require.Equal(t, 2, strings.Count(string(body), "set local lock_timeout"), name)
+		require.Equal(t, 2, strings.Count(string(body), "set local statement_timeout"), name)
+	}
+}
+
+// What a Supabase database has is left alone.
+func TestCompatLeavesSupabaseAlone(t *testing.T) {
+	t.Parallel()
+	ctx, db := t.Context(), testdb.Empty(t)
+	_, err := db.Pool.Exec(ctx, `create schema auth;
+		create function auth.uid() returns uuid language sql stable as 'select null::uuid /* Supabase''s own */';
+		create function auth.jwt() returns jsonb language sql stable as 'select ''{}''::jsonb'`)
+	require.NoError(t, err)
+	_, err = postgres.Migrate(ctx, db.URL, zap.NewNop())
+	require.NoError(t, err)
+	var own, published bool
+	require.NoError(t, db.Pool.QueryRow(ctx, `select prosrc like '%Supabase%', exists (select from pg_publication) from pg_proc where oid = 'auth.uid'::regproc`).Scan(&own, &published))
+	require.True(t, own)
+	require.False(t, published)
+	require.NoError(t, postgres.MigrateDown(ctx, db.URL, 0))
+}
+
+func TestSchemaIsProtectedAndExplained(t *testing.T) {
+	t.Parallel()
+	ctx, db := t.Context(), testdb.New(t)
+	faults := func(sql string) []string {
+		got, err := db.Pool.Query(ctx, sql)
+		require.NoError(t, err)
+		names, err := pgx.CollectRows(got, pgx.RowTo[string])
+		require.NoError(t, err)
+		return names
+	}
+	const tables = `from pg_class c where c.relnamespace = 'tartan'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')`
+	require.Len(t, faults(`select relname `+tables), 15)
+	require.Empty(t, faults(`select relname `+tables+` and not (relrowsecurity and relforcerowsecurity)`), "without row level security")
+	require.Empty(t, faults(`select relname `+tables+` and not exists (select from pg_policy p where p.polrelid = c.oid and p.polcmd = 'r')`), "without a policy for reading")
+	require.Empty(t, faults(`select relname || ' ' || polname `+strings.Replace(tables, "pg_class c", "pg_class c join pg_policy p on p.polrelid = c.oid", 1)+` and polcmd = '*'`), "one policy per command")
+	require.Empty(t, faults(`select relname || ' ' || polname `+strings.Replace(tables, "pg_class c", "pg_class c join pg_policy p on p.polrelid = c.oid", 1)+` and polroles <> array['authenticated'::regrole::oid]`), "policies to authenticated only")
+	require.Empty(t, faults(`select relname || ' ' || polname `+strings.Replace(tables, "pg_class c", "pg_class c join pg_policy p on p.polrelid = c.oid", 1)+`
+		and relname not like 'schema\_%' and coalesce(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) not like '%( SELECT tartan.my_workspaces(%'`), "membership looked up once per statement")
+	require.Empty(t, faults(`select relname `+tables+` and relname not like 'schema\_%' and relname <> 'workspaces'
+		and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'workspace_id' and a.attnotnull)`), "without workspace_id")
+	require.Empty(t, faults(`select relname `+tables+` and obj_description(c.oid, 'pg_class') is null`), "without a comment")
+	require.Empty(t, faults(`select relname || '.' || attname `+strings.Replace(tables, "pg_class c", "pg_class c join pg_attribute a on a.attrelid = c.oid", 1)+`
+		and a.attnum > 0 and not a.attisdropped and col_description(c.oid, a.attnum) is null`), "columns without a comment")
+	require.Empty(t, faults(`select conname::text from pg_constraint where connamespace = 'tartan'::regnamespace and confrelid in
+		(select oid from pg_class where relnamespace in (select oid from pg_namespace where nspname in ('auth', 'storage')))`), "foreign keys into Supabase's schemas")
+	require.Empty(t, faults(`select proname::text from pg_proc where pronamespace = 'tartan'::regnamespace and prosecdef and not coalesce(proconfig @> array['search_path=""'], false)`), "security definer without a search path")
+}
