@@ -59,7 +59,7 @@ func work() error {
 	if err != nil {
 		return err
 	}
-	c, err := client.NewLazyClient(client.Options{HostPort: os.Getenv(temporalVar), Logger: telemetry.Temporal(log)})
+	c, err := client.NewLazyClient(client.Options{HostPort: os.Getenv(temporalVar), Identity: "worker", Logger: telemetry.Temporal(log)})
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,8 @@ func newStack(t testing.TB) *stack {
 		DataDir: filepath.Join(s.folder, "temporal"), Bin: os.Getenv(binVar), Headless: true, Progress: func(line string) { t.Log(line) },
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { s.temporal.Stop(context.Background()) }) //nolint:errcheck // the folder goes with it
+	temporal := s.temporal
+	t.Cleanup(func() { temporal.Stop(context.Background()) }) //nolint:errcheck // the folder goes with it
 	s.client = s.dial()
 	s.bucket, err = bucket.Open(context.Background(), s.bucketURL())
 	require.NoError(t, err)
