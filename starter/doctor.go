@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -135,7 +136,7 @@ func (a *app) checkDatabase(ctx context.Context) []finding {
 }
 
 func (a *app) checkSchema(ctx context.Context) finding {
-	have, want, drift, err := postgres.Schema(ctx, a.cfg.DatabaseURL)
+	have, want, drift, err := postgres.Schema(ctx, asService(a.cfg.DatabaseURL))
 	switch {
 	case err != nil:
 		return wrong("schema", "tartan migrate-schema (or tartan up)", "cannot be read: %v", err)
@@ -147,6 +148,18 @@ func (a *app) checkSchema(ctx context.Context) finding {
 		return wrong("schema", "restore the migrations that were applied, or apply the change as a new one", "differs from what was applied: %s", strings.Join(drift, ", "))
 	}
 	return ok("schema", "version %d, as this tartan needs", have)
+}
+
+// asService is a database URL that acts as service_role: the login role of Tartan's processes has no rights of its own.
+func asService(database string) string {
+	u, err := url.Parse(database)
+	if err != nil {
+		return database
+	}
+	q := u.Query()
+	q.Set("role", "service_role")
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 func (a *app) checkTemporal(ctx context.Context) []finding {

@@ -14,10 +14,10 @@ import (
 
 // A Temporal server with its default settings reads each history shard's queue 20 times a second, so that on one shard
 // every dispatch waits for 50 ms. A burst of about 20 is let through first, which is why the probe looks at what comes
-// after it.
+// after it, and at the quickest, because a busy machine is slow too, but not always.
 const (
-	probeRuns = 30
-	probeSlow = 40 * time.Millisecond
+	probeRuns = 32
+	probeSlow = 45 * time.Millisecond
 )
 
 // probe is the workflow that does nothing.
@@ -31,18 +31,18 @@ func (a *app) checkSpeed(ctx context.Context) []finding {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	median, err := dispatch(ctx, temporal)
+	best, err := dispatch(ctx, temporal)
 	if err != nil {
 		return []finding{wrong("dispatch", "see the log of Temporal", "an empty workflow did not complete: %v", err)}
 	}
-	if median >= probeSlow {
+	if best >= probeSlow {
 		return []finding{wrong("dispatch", "give the server the settings of deploy/temporal/dynamicconfig.yaml (history.transferProcessorMaxPollRPS: 200), or more history shards",
-			"an empty workflow takes %s: Temporal reads each shard 20 times a second by default", median.Round(time.Millisecond))}
+			"an empty workflow takes %s: Temporal reads each shard 20 times a second by default", best.Round(time.Millisecond))}
 	}
-	return []finding{ok("dispatch", "an empty workflow takes %s", median.Round(100*time.Microsecond))}
+	return []finding{ok("dispatch", "an empty workflow takes %s", best.Round(100*time.Microsecond))}
 }
 
-// dispatch runs empty workflows one after the other and returns the median of the last ten.
+// dispatch runs empty workflows one after the other and returns the quickest of the last ten.
 func dispatch(ctx context.Context, temporal client.Client) (time.Duration, error) {
 	queue := fmt.Sprintf("tartan.doctor.%d.%d", os.Getpid(), time.Now().UnixNano())
 	w := worker.New(temporal, queue, worker.Options{DisableRegistrationAliasing: true})
@@ -63,7 +63,5 @@ func dispatch(ctx context.Context, temporal client.Client) (time.Duration, error
 		}
 		took = append(took, time.Since(begun))
 	}
-	last := took[len(took)-10:]
-	slices.Sort(last)
-	return last[len(last)/2], nil
+	return slices.Min(took[len(took)-10:]), nil
 }

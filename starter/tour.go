@@ -173,12 +173,21 @@ func newLines(rows []postgres.PatternRow, examples []string) []string {
 	return append(out, "loom 7 stopped: the weft of bolt 12 broke after 340 picks")
 }
 
-// otherDigits turns each digit after the first 40 bytes, where times stand, into the next one.
+// otherDigits turns each digit into the next one, but for those of the time at the begin and those within words.
 func otherDigits(line string) string {
 	b := []byte(line)
-	for i := range b {
-		if i >= 40 && b[i] >= '0' && b[i] <= '8' {
+	from := 0
+	if len(b) > 0 && b[0] >= '0' && b[0] <= '9' {
+		from = min(len(b), len("2006-01-02 15:04:05.000 "))
+	}
+	inWord := false
+	for i := from; i < len(b); i++ {
+		switch c := b[i]; {
+		case c >= '0' && c <= '8' && !inWord:
 			b[i]++
+		case c >= '0' && c <= '9' || c == '.' || c == '-':
+		default:
+			inWord = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 		}
 	}
 	return string(b)

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tartan-ai/tartan/internal/local"
+)
+
+// asCommand makes this test binary the tartan command: the local stack starts itself again as worker and MCP server.
+const asCommand = "TARTAN_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) == "1" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// shell runs commands in this process against one data folder.
+type shell struct {
+	t   *testing.T
+	dir string
+}
+
+func (s shell) run(in string, args ...string) (stdout, stderr string, code int) {
+	s.t.Helper()
+	var out, errs bytes.Buffer
+	env := environment{
+		lookup: func(k string) (string, bool) {
+			switch k {
+			case "TARTAN_DATA_DIR":
+				return s.dir, true
+			case "TEMPORAL_CONFIG_FILE":
+				return filepath.Join(s.dir, "none.toml"), true
+			}
+			return "", false
+		},
+		environ: os.Environ,
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	code = run(ctx, args, streams{in: strings.NewReader(in), out: &out, err: &errs}, env)
+	return out.String(), errs.String(), code
+}
+
+// ok runs a command that must work and decodes its JSON.
+func (s shell) ok(value any, in string, args ...string) string {
+	s.t.Helper()
+	if value != nil {
+		args = append(args, "--output", "json")
+	}
+	out, errs, code := s.run(in, args...)
+	require.Zero(s.t, code, "tartan %s\n%s", strings.Join(args, " "), errs)
+	if value != nil {
+		require.NoError(s.t, json.Unmarshal([]byte(out), value), out)
+	}
+	return out
+}
+
+// up starts the stack in the background and returns how long it took.
+func (s shell) up() (local.State, time.Duration) {
+	s.t.Helper()
+	begun := time.Now()
+	s.ok(nil, "", "up", "--detach", "--postgres-port", "0", "--temporal-port", "0", "--temporal-ui-port", "0", "--mcp-port", "0")
+	took := time.Since(begun)
+	state, err := local.ReadState(s.dir)
+	require.NoError(s.t, err)
+	require.True(s.t, state.Ready)
+	return state, took
+}
+
+// gone waits until none of the processes lives.
+func gone(t *testing.T, s local.State) {
+	t.Helper()
+	for name, pid := range s.PIDs {
+		require.Eventually(t, func() bool { return !alive(pid) || zombie(pid) }, 15*time.Second, 20*time.Millisecond, "%s (process %d) still runs", name, pid)
+	}
+}
+
+// zombie reports whether a process has ended and only waits for its parent to notice.
+func zombie(pid int) bool {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && bytes.Contains(raw, []byte(") Z "))
+}
+
+// TestStack follows the README on a real stack: up, mine, list, show, compare, recognise, control, kill, up again, down.
+func TestStack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Postgres and Temporal; run without -short")
+	}
+	t.Setenv(asCommand, "1")
+	dir, err := os.MkdirTemp("", "tartan-stack-*")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o755))
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s := shell{t, filepath.Join(dir, "data")}
+
+	state, took := s.up()
+	t.Logf("first start: %s", took.Round(time.Millisecond))
+	t.Cleanup(func() { shell{t, s.dir}.run("", "down") })
+
+	logFile := filepath.Join(dir, "app.log")
+	require.NoError(t, os.WriteFile(logFile, sampleLog(3000), 0o644))
+	mineTwice(t, s, logFile)
+	id := read(t, s)
+	recogniseAndControl(t, s, id)
+
+	var findings []finding
+	out, errs, code := s.run("", "doctor", "--output", "json")
+	require.NoError(t, json.Unmarshal([]byte(out), &findings))
+	require.Zero(t, code, "%s\n%s", out, errs)
+
+	// What was acknowledged is there after SIGKILL, and the stack starts again over what the killed one left behind.
+	require.NoError(t, syscall.Kill(state.PID, syscall.SIGKILL))
+	gone(t, state)
+	state, took = s.up()
+	t.Logf("start after SIGKILL: %s", took.Round(time.Millisecond))
+	require.Less(t, took, 30*time.Second)
+	var list struct{ Patterns []patternView }
+	s.ok(&list, "", "patterns", "list")
+	require.EqualValues(t, 3000, total(list.Patterns))
+
+	s.ok(nil, "", "down")
+	gone(t, state)
+	_, _, code = s.run("", "status")
+	require.Equal(t, codeUnavailable, code)
+}
+
+// sampleLog is n lines of three statements, one a second.
+func sampleLog(n int) []byte {
+	var b bytes.Buffer
+	at := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
+	for i := range n {
+		fmt.Fprintf(&b, "%s ", at.Add(time.Duration(i)*time.Second).Format(time.RFC3339))
+		switch i % 3 {
+		case 0:
+			fmt.Fprintf(&b, "request %d from 10.0.0.%d took %dms\n", i, i%250, i%97)
+		case 1:
+			fmt.Fprintf(&b, "cache miss for key %08x\n", i*2654435761)
+		default:
+			fmt.Fprintf(&b, "worker %d finished batch %d\n", i%7, i)
+		}
+	}
+	return b.Bytes()
+}
+
+func total(patterns []patternView) (lines int64) {
+	for _, p := range patterns {
+		lines += p.Lines
+	}
+	return lines
+}
+
+// mineTwice mines a file, and again: the second time counts nothing.
+func mineTwice(t *testing.T, s shell, file string) {
+	t.Helper()
+	var mined struct {
+		Library string
+		Results []struct {
+			State      string
+			Lines      int64
+			Already    bool
+			WorkflowID string `json:"workflow_id"`
+		}
+	}
+	for i := range 2 {
+		s.ok(&mined, "", "patterns", "mine", file)
+		require.Len(t, mined.Results, 1)
+		require.Equal(t, "completed", mined.Results[0].State)
+		require.EqualValues(t, 3000, mined.Results[0].Lines)
+		require.Equal(t, i == 1, mined.Results[0].Already)
+	}
+	_, errs, code := s.run("", "patterns", "mine", filepath.Join(t.TempDir(), "absent.log"))
+	require.Equal(t, codeNotFound, code, errs)
+}
+
+// read lists, shows and compares, and returns a pattern's id.
+func read(t *testing.T, s shell) string {
+	t.Helper()
+	var list struct{ Patterns []patternView }
+	s.ok(&list, "", "patterns", "list")
+	require.EqualValues(t, 3000, total(list.Patterns), "every line is counted once")
+	id := string(list.Patterns[0].ID)
+
+	var one patternView
+	s.ok(&one, "", "patterns", "show", id)
+	require.Equal(t, list.Patterns[0].Template, one.Template)
+	require.NotEmpty(t, one.Examples)
+	require.Contains(t, s.ok(nil, "", "patterns", "list"), id)
+	require.Contains(t, s.ok(nil, "", "patterns", "show", id), one.Template)
+
+	var changes struct{ Changes []changeView }
+	s.ok(&changes, "", "patterns", "compare", "--base-from", "2026-11-19", "--base-to", "2026-11-20", "--from", "2026-11-20", "--to", "2026-11-21")
+	require.Len(t, changes.Changes, len(list.Patterns))
+	require.Equal(t, "new", changes.Changes[0].Kind)
+
+	_, errs, code := s.run("", "patterns", "show", "p0000000000000000")
+	require.Equal(t, codeNotFound, code, errs)
+	_, errs, code = s.run("", "patterns", "list", "--library", "absent")
+	require.Equal(t, codeNotFound, code, errs)
+	_, errs, code = s.run("", "patterns", "list", "--workspace", "elsewhere")
+	require.Equal(t, codeDenied, code, errs)
+	return id
+}
+
+// recogniseAndControl asks what lines are, in this process and over MCP, and looks at the workflows.
+func recogniseAndControl(t *testing.T, s shell, id string) {
+	t.Helper()
+	lines := "2026-11-23T09:00:00Z request 4711 from 10.9.8.7 took 3ms\nthe loom has stopped\n"
+	out := s.ok(nil, lines, "recognize", "--output", "json")
+	var got []answer
+	for dec := json.NewDecoder(strings.NewReader(out)); dec.More(); {
+		var a answer
+		require.NoError(t, dec.Decode(&a))
+		got = append(got, a)
+	}
+	require.Len(t, got, 2)
+	require.True(t, got[0].Known)
+	require.False(t, got[1].Known)
+	require.Len(t, got[0].Values, 3)
+
+	token := strings.TrimSpace(s.ok(nil, "", "token", "--ttl", "10m"))
+	var status stackView
+	s.ok(&status, "", "status")
+	require.Len(t, status.Processes, 5)
+	for _, p := range status.Processes {
+		require.True(t, p.Alive, p.Name)
+	}
+	c, err := dialMCP(context.Background(), status.MCPURL, token)
+	require.NoError(t, err)
+	defer c.close()
+	var over recognition
+	require.NoError(t, c.call(context.Background(), "recognize", map[string]any{"lines": lines}, &over))
+	require.Len(t, over.Results, 2)
+	require.NotNil(t, over.Results[0].Pattern)
+	require.Nil(t, over.Results[1].Pattern)
+	require.Equal(t, string(got[0].PatternID), over.Patterns[0].ID, "the CLI and MCP agree")
+
+	var runs struct{ Workflows []runView }
+	s.ok(&runs, "", "workflows", "list")
+	require.Len(t, runs.Workflows, 1)
+	var run runView
+	s.ok(&run, "", "workflows", "show", runs.Workflows[0].WorkflowID)
+	require.Equal(t, "completed", run.State)
+	_, errs, code := s.run("", "workflows", "pause", run.WorkflowID)
+	require.Equal(t, codeFailure, code, "a finished workflow cannot be paused: %s", errs)
+	_, errs, code = s.run("", "workflows", "show", "process/none")
+	require.Equal(t, codeNotFound, code, errs)
+	require.NotEmpty(t, id)
+}
