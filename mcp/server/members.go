@@ -21,6 +21,8 @@ import (
 const (
 	// listFor is how long a user's list of workspaces is kept. It only resolves names: the role is asked for on every call.
 	listFor = 10 * time.Second
+	// listStale is how long it serves while the database is away: recognizing goes on without it.
+	listStale = 5 * time.Minute
 	// maxUsers bounds the lists kept.
 	maxUsers = 10_000
 )
@@ -124,6 +126,9 @@ func (m *members) list(ctx context.Context, user uuid.UUID, reload bool) (all []
 		return known.all, age < time.Second, nil
 	}
 	if all, err = postgres.Workspaces(ctx, m.pool, user); err != nil {
+		if ok && postgres.Unavailable(err) && time.Since(known.at) < listStale {
+			return known.all, true, nil
+		}
 		return nil, false, err
 	}
 	m.mu.Lock()

@@ -223,7 +223,8 @@ func edits(a, b string) int {
 	return row[len(b)]
 }
 
-// schema renders the arguments as a closed JSON Schema, in the order of the fields.
+// schema renders the arguments as a closed JSON Schema, in the order of the fields. Bounds and defaults are left out: a model
+// needs neither to call the tool, each costs tokens in every conversation, and an error names them.
 func (a *arguments) schema() json.RawMessage {
 	out := []byte(`{"type":"object","properties":{`)
 	var required []byte
@@ -255,7 +256,7 @@ func (f *field) schema() string {
 	case f.parser != nil:
 		parts = append(parts, f.parser.schema())
 	case f.kind == reflect.Int:
-		parts = append(parts, fmt.Sprintf(`"type":"integer","minimum":%d,"maximum":%d`, f.low, f.high))
+		parts = append(parts, `"type":"integer"`)
 	case f.kind == reflect.Bool:
 		parts = append(parts, `"type":"boolean"`)
 	case len(f.enum) > 0:
@@ -265,13 +266,6 @@ func (f *field) schema() string {
 	}
 	if f.doc != "" {
 		parts = append(parts, `"description":`+string(jsonrpc.AppendString(nil, f.doc)))
-	}
-	if f.fallback != "" {
-		value := f.fallback
-		if f.kind == reflect.String {
-			value = string(jsonrpc.AppendString(nil, value))
-		}
-		parts = append(parts, `"default":`+value)
 	}
 	return strings.Join(parts, ",")
 }

@@ -15,10 +15,10 @@ import (
 
 type compareArgs struct {
 	Library  string  `json:"library" default:"default"`
-	From     instant `json:"from" doc:"Start of the window: RFC 3339 or an age; default 24h ago"`
-	To       instant `json:"to" doc:"Its end; default now"`
-	BaseFrom instant `json:"base_from" doc:"Start of the base; default as long before from"`
-	BaseTo   instant `json:"base_to" doc:"Its end; default from"`
+	From     instant `json:"from" doc:"RFC 3339 or age, like 24h"`
+	To       instant `json:"to"`
+	BaseFrom instant `json:"base_from"`
+	BaseTo   instant `json:"base_to"`
 	MinLines int     `json:"min_lines" min:"1" max:"1000000000" default:"1"`
 	Limit    int     `json:"limit" min:"1" max:"200" default:"20"`
 }
@@ -51,8 +51,8 @@ type windowChange struct {
 
 func (s *Suite) compareWindows() Tool {
 	return define[compareArgs, comparison](Tool{
-		Name: "compare_windows", Title: "Compare two time windows", Role: viewer, ReadOnly: true, Idempotent: true,
-		Description: "What is unusual: patterns that are new, gone or changed in rate between two time windows; by default the last 24 h against the 24 h before.",
+		Name: "compare_windows", Title: "Compare windows", Role: viewer, ReadOnly: true, Idempotent: true,
+		Description: "What is unusual: patterns new, gone or changed in rate between two windows; default: the last 24 h against those before.",
 	}, func(ctx context.Context, c Call, in compareArgs) (comparison, string, error) {
 		query, err := in.windows(time.Now())
 		if err != nil {

@@ -71,6 +71,8 @@ func Explain(err error) *Error {
 		return e
 	case errors.Is(err, context.DeadlineExceeded):
 		return unavailable("Try again, or ask for less", "this took too long")
+	case postgres.Unavailable(err):
+		return unavailable("Try again in a moment", "the database is not reachable")
 	case errors.Is(err, postgres.ErrNotFound):
 		return notFound("List what there is first", "not found")
 	case errors.Is(err, postgres.ErrDenied):

@@ -22,11 +22,11 @@ const (
 
 type listPatternsArgs struct {
 	Library string  `json:"library" default:"default"`
-	Query   string  `json:"query" doc:"Part of a template or name, or the start of an id"`
-	Since   instant `json:"since" doc:"Seen since: RFC 3339, or an age such as 24h"`
+	Query   string  `json:"query" doc:"Part of template or name"`
+	Since   instant `json:"since" doc:"RFC 3339 or age, like 24h"`
 	Sort    string  `json:"sort" enum:"lines|recent|new|name" default:"lines"`
 	Limit   int     `json:"limit" min:"1" max:"500" default:"25"`
-	After   string  `json:"after" doc:"next of the page before"`
+	After   string  `json:"after" doc:"next of last page"`
 }
 
 type patternSummary struct {
@@ -49,7 +49,7 @@ type patternList struct {
 func (s *Suite) listPatterns() Tool {
 	return define[listPatternsArgs, patternList](Tool{
 		Name: "list_patterns", Title: "List patterns", Role: viewer, ReadOnly: true, Idempotent: true,
-		Description: "List a library's patterns with counts and times; filter, sort and page.",
+		Description: "List a library's patterns with counts and times.",
 	}, func(ctx context.Context, c Call, in listPatternsArgs) (patternList, string, error) {
 		out := patternList{Library: in.Library, Patterns: []patternSummary{}}
 		err := s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
@@ -204,7 +204,7 @@ func (i *instant) parse(value []byte) error {
 		if days {
 			text = strings.TrimSuffix(text, "d") + "h"
 		}
-		if ago, err := time.ParseDuration(strings.TrimPrefix(text, "-")); err == nil && ago >= 0 && ago < 100*365*24*time.Hour/24 {
+		if ago, err := time.ParseDuration(strings.TrimPrefix(text, "-")); err == nil && ago >= 0 && ago <= 36500*time.Hour {
 			if days {
 				ago *= 24
 			}

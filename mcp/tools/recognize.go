@@ -25,11 +25,11 @@ const (
 )
 
 type recognizeArgs struct {
-	Lines   lineList `json:"lines" required:"true" doc:"Log lines, or one string with line breaks"`
+	Lines   lineList `json:"lines" required:"true"`
 	Library string   `json:"library" default:"default"`
-	Header  bool     `json:"header" default:"true" doc:"Lines begin with time, level and the like"`
+	Header  bool     `json:"header" default:"true" doc:"Strip the header (default)"`
 	Detail  string   `json:"detail" enum:"lines|summary" default:"lines"`
-	After   int      `json:"after_revision" min:"0" max:"9007199254740991" doc:"Wait for this revision of the library"`
+	After   int      `json:"after_revision" min:"0" max:"9007199254740991"`
 	Tokens  int      `json:"max_tokens" default:"4000" min:"200" max:"1000000"`
 }
 
@@ -81,8 +81,8 @@ type lineResult struct {
 
 func (s *Suite) recognize() Tool {
 	return defineRaw[recognizeArgs, recognized](Tool{
-		Name: "recognize", Title: "Recognize log lines", Role: viewer, ReadOnly: true, Idempotent: true,
-		Description: "Say which known pattern each log line is, with its variable values; unknown lines come with the nearest pattern.",
+		Name: "recognize", Title: "Recognize", Role: viewer, ReadOnly: true, Idempotent: true,
+		Description: "Which known pattern is each log line, with its values; the nearest of unknown ones.",
 	}, s.recognizeLines)
 }
 

@@ -9,9 +9,9 @@ import (
 	"github.com/tartan-ai/tartan/mcp/tools/jsonrpc"
 )
 
-// outputSchema describes an answer by its struct: names, types and which members are always there.
+// outputSchema describes an answer by its struct: names and types, and which members are always there at the top.
 func outputSchema[Out any]() json.RawMessage {
-	return appendSchema(nil, reflect.TypeFor[Out]())
+	return appendObject(nil, reflect.TypeFor[Out](), true)
 }
 
 func appendSchema(out []byte, t reflect.Type) []byte {
@@ -26,7 +26,7 @@ func appendSchema(out []byte, t reflect.Type) []byte {
 	}
 	switch t.Kind() {
 	case reflect.Struct:
-		return appendObject(out, t)
+		return appendObject(out, t, false)
 	case reflect.Slice:
 		out = append(out, `{"type":"array","items":`...)
 		return append(appendSchema(out, t.Elem()), '}')
@@ -43,7 +43,7 @@ func appendSchema(out []byte, t reflect.Type) []byte {
 	}
 }
 
-func appendObject(out []byte, t reflect.Type) []byte {
+func appendObject(out []byte, t reflect.Type, top bool) []byte {
 	out = append(out, `{"type":"object","properties":{`...)
 	var required []byte
 	for i := range t.NumField() {
@@ -53,7 +53,7 @@ func appendObject(out []byte, t reflect.Type) []byte {
 		}
 		out = append(jsonrpc.AppendString(out, name), ':')
 		out = appendSchema(out, t.Field(i).Type)
-		if !strings.Contains(options, "omit") {
+		if top && !strings.Contains(options, "omit") {
 			if required != nil {
 				required = append(required, ',')
 			}

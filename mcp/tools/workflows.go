@@ -17,10 +17,10 @@ import (
 )
 
 type mineArgs struct {
-	Lines   lineList `json:"lines" doc:"Log lines, or one string with line breaks; or give object_key"`
-	Object  string   `json:"object_key" doc:"Key of an object in the bucket"`
+	Lines   lineList `json:"lines" doc:"Or give object_key"`
+	Object  string   `json:"object_key"`
 	Library string   `json:"library" default:"default"`
-	Name    string   `json:"name" max:"200" doc:"What the source is called"`
+	Name    string   `json:"name" max:"200" doc:"Of the source"`
 }
 
 type mining struct {
@@ -34,7 +34,7 @@ type mining struct {
 func (s *Suite) minePatterns() Tool {
 	return define[mineArgs, mining](Tool{
 		Name: "mine_patterns", Title: "Mine patterns", Role: editor, Idempotent: true,
-		Description: "Start a durable workflow that learns the patterns of log lines and counts them. Returns its id at once.",
+		Description: "Start a durable workflow that learns and counts the patterns of log lines. Returns its id at once.",
 	}, func(ctx context.Context, c Call, in mineArgs) (mining, string, error) {
 		temporal, err := s.durable()
 		if err != nil {
@@ -117,7 +117,7 @@ func (s *Suite) page(id, runID string) string {
 type listWorkflowsArgs struct {
 	State string `json:"state" enum:"running|paused|cancelling|cancelled|failed|completed"`
 	Limit int    `json:"limit" min:"1" max:"200" default:"20"`
-	After string `json:"after" doc:"next of the page before"`
+	After string `json:"after" doc:"next of last page"`
 }
 
 type workflowList struct {
