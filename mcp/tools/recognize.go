@@ -27,7 +27,7 @@ const (
 type recognizeArgs struct {
 	Lines   lineList `json:"lines" required:"true"`
 	Library string   `json:"library" default:"default"`
-	Header  bool     `json:"header" default:"true" doc:"Strip the header (default)"`
+	Header  bool     `json:"header" default:"true" doc:"Strip it (default)"`
 	Detail  string   `json:"detail" enum:"lines|summary" default:"lines"`
 	After   int      `json:"after_revision" min:"0" max:"9007199254740991"`
 	Tokens  int      `json:"max_tokens" default:"4000" min:"200" max:"1000000"`
