@@ -1,22 +1,26 @@
 package template
 
 import (
-	"encoding/binary"
-	"encoding/json"
-	"errors"
-	"hash/crc32"
-	"maps"
+	"cmp"
 	"slices"
 	"time"
+)
 
-	"github.com/tartan-ai/tartan/internal/pattern"
+// DefaultTallyShapes bounds a Tally unless its options say otherwise.
+const DefaultTallyShapes = 1 << 15
+
+const (
+	maxExample   = 4 << 10
+	shortExample = 256      // once the examples of a tally take examplesFull
+	examplesFull = 16 << 20 // bytes
+	foldTallyAt  = 8 << 10  // shapes of a tally that make it look for columns to absorb
 )
 
 // TallyOptions set up a Tally.
 type TallyOptions struct {
-	Bucket    time.Duration // width of a time bucket; 0 means one minute
-	MaxShapes int           // 0 means DefaultMaxShapes
-	Index     *Index        // what is known already; may be nil
+	Bucket    time.Duration // width of a time bucket, whole seconds; 0 means one minute
+	MaxShapes int           // 0 means DefaultTallyShapes
+	Index     *Index        // tells which columns are absorbed already; may be nil
 }
 
 // Bucket counts the lines of one shape in one span of time.
@@ -35,131 +39,252 @@ type Counted struct {
 	ExampleAt   int64  // Unix nanoseconds
 }
 
-// Tally counts the shapes of one chunk of lines.
+// Tally counts the shapes of one chunk of lines. It holds a bounded number of shapes and counts what is beyond under Other; the
+// sum of all counts is always the number of lines. It is not safe for concurrent use.
 type Tally struct {
-	o     TallyOptions
-	scan  scanner
-	by    map[ShapeID]*Counted
-	lines int64
+	max, foldAt int
+	width       int64 // seconds
+	index       *Index
+	folds       *Library // finds columns to absorb in this chunk
+	foldIndex   *Index
+	scan        scanner
+	entries     []entry
+	byID        table
+	live        int
+	other       int // entry of Other, or -1
+	lines       int64
+	examples    int   // bytes
+	start, end  int64 // the bucket of the last line, in nanoseconds
+}
+
+type entry struct {
+	id          ShapeID
+	text        []byte
+	lines       int64
+	first, last int64
+	example     []byte
+	exampleAt   int64
+	buckets     []Bucket
+	into        int32 // entry that this one was folded into, or -1
+	bucket      int32 // of buckets: the one counted last
 }
 
 // NewTally returns an empty Tally.
 func NewTally(o TallyOptions) *Tally {
-	if o.Bucket <= 0 {
-		o.Bucket = time.Minute
+	t := &Tally{max: o.MaxShapes, width: int64(o.Bucket / time.Second), index: o.Index, other: -1, start: 1, foldAt: foldTallyAt}
+	if t.max <= 0 {
+		t.max = DefaultTallyShapes
 	}
-	if o.MaxShapes <= 0 {
-		o.MaxShapes = DefaultMaxShapes
+	if t.width <= 0 {
+		t.width = 60
 	}
-	return &Tally{o: o, by: map[ShapeID]*Counted{}}
+	return t
 }
 
-// Add counts one message; line is the whole line it came from, at its time in Unix nanoseconds.
-func (t *Tally) Add(message, line []byte, at int64) {
+// Add counts one message; line is the whole line it came from, at its time in Unix nanoseconds. It allocates nothing for a shape
+// seen before.
+func (t *Tally) Add(message, line []byte, at int64) { t.add(message, line, at) }
+
+// add returns the entry that counts the message.
+func (t *Tally) add(message, line []byte, at int64) int {
 	t.scan.scan(message)
-	id, text := t.scan.id(), ""
-	c := t.by[id]
-	if c == nil {
-		text = string(t.scan.text)
-	}
-	if c == nil {
-		if len(t.by) >= t.o.MaxShapes {
-			id, text = Other, ""
-			c = t.by[Other]
-		}
-		if c == nil {
-			c = &Counted{Shape: Shape{ID: id, Text: text}, First: at, Last: at, Example: string(line[:min(len(line), 4096)]), ExampleAt: at}
-			t.by[id] = c
-		}
-	}
 	t.lines++
-	c.Lines++
-	c.First, c.Last = min(c.First, at), max(c.Last, at)
-	if at < c.ExampleAt || at == c.ExampleAt && string(line[:min(len(line), 4096)]) < c.Example {
-		c.Example, c.ExampleAt = string(line[:min(len(line), 4096)]), at
-	}
-	w := int64(t.o.Bucket / time.Second)
-	start := at / 1e9
-	start -= ((start % w) + w) % w
-	for i := range c.Buckets {
-		if c.Buckets[i].Start == start {
-			c.Buckets[i].Lines++
-			return
+	k := t.entry()
+	e := &t.entries[k]
+	if e.lines == 0 {
+		e.first, e.last, e.exampleAt = at, at, at
+		e.example = t.example(line, nil)
+	} else if at <= e.exampleAt {
+		if at < e.exampleAt || string(line[:min(len(line), len(e.example)+1)]) < string(e.example) {
+			e.example = t.example(line, e.example)
+			e.exampleAt = at
 		}
 	}
-	c.Buckets = append(c.Buckets, Bucket{Start: start, Lines: 1})
+	e.lines++
+	if at < e.first {
+		e.first = at
+	}
+	if at > e.last {
+		e.last = at
+	}
+	if at < t.start || at >= t.end {
+		w := t.width * 1e9
+		t.start = at - ((at%w)+w)%w
+		t.end = t.start + w
+	}
+	start := t.start / 1e9
+	if int(e.bucket) < len(e.buckets) && e.buckets[e.bucket].Start == start {
+		e.buckets[e.bucket].Lines++
+		return k
+	}
+	e.count(start, 1)
+	return k
+}
+
+// example copies a line over an earlier one.
+func (t *Tally) example(line, old []byte) []byte {
+	n := maxExample
+	if t.examples > examplesFull {
+		n = shortExample
+	}
+	t.examples -= len(old)
+	old = append(old[:0], line[:min(len(line), n)]...)
+	t.examples += len(old)
+	return old
+}
+
+// count adds lines to the bucket that starts at start. Buckets are kept sorted.
+func (e *entry) count(start, lines int64) {
+	i, ok := slices.BinarySearchFunc(e.buckets, start, func(b Bucket, s int64) int { return cmp.Compare(b.Start, s) })
+	if !ok {
+		e.buckets = slices.Insert(e.buckets, i, Bucket{Start: start})
+	}
+	e.buckets[i].Lines += lines
+	e.bucket = int32(i)
+}
+
+// entry returns the entry of the message just scanned.
+func (t *Tally) entry() int {
+	id := t.scan.id()
+	if k := t.find(id); k >= 0 {
+		if t.entries[k].into >= 0 {
+			return t.resolve(k)
+		}
+		if string(t.entries[k].text) == string(t.scan.text) {
+			return k
+		}
+		return t.rest() // two texts with one hash
+	}
+	for _, ix := range [...]*Index{t.index, t.foldIndex} {
+		if k := t.absorbed(ix); k >= 0 {
+			return k
+		}
+	}
+	if t.live >= t.foldAt {
+		t.fold()
+		if k := t.absorbed(t.foldIndex); k >= 0 {
+			return k
+		}
+	}
+	if t.live >= t.max {
+		return t.rest()
+	}
+	return t.insert(id, append([]byte(nil), t.scan.text...))
+}
+
+func (t *Tally) find(id ShapeID) int {
+	return t.byID.find(uint64(id), func(i int) bool { return t.entries[i].id == id })
+}
+
+func (t *Tally) insert(id ShapeID, text []byte) int {
+	k := len(t.entries)
+	t.entries = append(t.entries, entry{id: id, text: text, into: -1})
+	t.byID.insert(uint64(id), k, func(i int) uint64 { return uint64(t.entries[i].id) })
+	t.live++
+	return k
+}
+
+// rest returns the entry of Other.
+func (t *Tally) rest() int {
+	if t.other < 0 {
+		t.other = len(t.entries)
+		t.entries = append(t.entries, entry{into: -1})
+	}
+	return t.other
+}
+
+// absorbed returns the entry of the wider shape of ix that takes the scanned message, or -1.
+func (t *Tally) absorbed(ix *Index) int {
+	if ix == nil {
+		return -1
+	}
+	g := ix.bySkel.find(t.scan.skel, func(i int) bool { return (*ix.views.at(i)).skel == t.scan.skel })
+	if g < 0 {
+		return -1
+	}
+	i := ix.wide(&t.scan, *ix.views.at(g))
+	if i < 0 {
+		return -1
+	}
+	r := ix.records.at(i)
+	if k := t.find(r.id); k >= 0 {
+		return t.resolve(k)
+	}
+	return t.insert(r.id, slices.Clone(ix.texts.get(r.text, int(r.length))))
+}
+
+func (t *Tally) resolve(k int) int {
+	for t.entries[k].into >= 0 {
+		k = int(t.entries[k].into)
+	}
+	return k
+}
+
+// fold learns the shapes so far to find columns to absorb, and moves the counts of what folds.
+func (t *Tally) fold() {
+	if t.folds == nil {
+		t.folds = NewLibrary(Options{MaxShapes: 1 << 30})
+	}
+	var shapes []Shape
+	for k := range t.entries {
+		if e := &t.entries[k]; k != t.other && e.into < 0 {
+			shapes = append(shapes, Shape{ID: e.id, Text: string(e.text)})
+		}
+	}
+	ch := t.folds.Learn(shapes)
+	t.foldIndex = t.folds.Index()
+	for _, a := range ch.Assigned {
+		if a.Shape == a.Given || a.Shape == Other {
+			continue
+		}
+		from, to := t.find(a.Given), t.find(a.Shape)
+		if to < 0 {
+			r := t.folds.records.at(t.folds.find(a.Shape))
+			to = t.insert(a.Shape, slices.Clone(t.folds.texts.get(r.text, int(r.length))))
+		}
+		t.merge(to, from)
+	}
+	t.foldAt = max(foldTallyAt, 2*t.live)
+}
+
+// merge moves the counts of one entry to another.
+func (t *Tally) merge(to, from int) {
+	a, b := &t.entries[to], &t.entries[from]
+	if b.lines > 0 {
+		if a.lines == 0 {
+			a.first, a.last, a.example, a.exampleAt = b.first, b.last, b.example, b.exampleAt
+		} else {
+			a.first, a.last = min(a.first, b.first), max(a.last, b.last)
+			if b.exampleAt < a.exampleAt || b.exampleAt == a.exampleAt && string(b.example) < string(a.example) {
+				a.example, b.example, a.exampleAt = b.example, a.example, b.exampleAt
+			}
+			t.examples -= len(b.example)
+		}
+		for _, x := range b.buckets {
+			a.count(x.Start, x.Lines)
+		}
+		a.lines += b.lines
+	}
+	*b = entry{id: b.id, into: int32(to)}
+	t.live--
 }
 
 // Counted returns what was counted, sorted by shape id.
 func (t *Tally) Counted() []Counted {
-	var out []Counted
-	for _, id := range slices.Sorted(maps.Keys(t.by)) {
-		out = append(out, *t.by[id])
+	out := make([]Counted, 0, t.live+1)
+	for k := range t.entries {
+		e := &t.entries[k]
+		if e.into >= 0 || e.lines == 0 {
+			continue
+		}
+		out = append(out, Counted{
+			Shape: Shape{ID: e.id, Text: string(e.text)}, Lines: e.lines, First: e.first, Last: e.last,
+			Buckets: slices.Clone(e.buckets), Example: string(e.example), ExampleAt: e.exampleAt,
+		})
 	}
+	slices.SortFunc(out, func(a, b Counted) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }
 
 // Lines returns the number of lines added.
 func (t *Tally) Lines() int64 { return t.lines }
-
-// MarshalBinary encodes the tally with its version and checksum.
-func (t *Tally) MarshalBinary() ([]byte, error) {
-	body, err := json.Marshal(t.Counted())
-	if err != nil {
-		return nil, err
-	}
-	return binary.BigEndian.AppendUint32(body, crc32.ChecksumIEEE(body)), nil
-}
-
-// ReadTally decodes what MarshalBinary wrote.
-func ReadTally(b []byte) ([]Counted, error) {
-	if len(b) < 4 || crc32.ChecksumIEEE(b[:len(b)-4]) != binary.BigEndian.Uint32(b[len(b)-4:]) {
-		return nil, errors.New("read tally: checksum does not match")
-	}
-	var out []Counted
-	err := json.Unmarshal(b[:len(b)-4], &out)
-	return out, err
-}
-
-// Offline remembers which shape each line had, so that a file can be mined in one pass without a server.
-type Offline struct {
-	t   *Tally
-	ids []ShapeID
-	lib *Library
-}
-
-// NewOffline returns an empty Offline.
-func NewOffline(o TallyOptions) *Offline {
-	return &Offline{t: NewTally(o), lib: NewLibrary(Options{MaxShapes: o.MaxShapes})}
-}
-
-// Add counts one message and remembers its shape.
-func (o *Offline) Add(message, line []byte, at int64) {
-	o.t.Add(message, line, at)
-	o.ids = append(o.ids, o.t.scan.id())
-}
-
-// Tally returns the counts.
-func (o *Offline) Tally() *Tally { return o.t }
-
-// Library returns the library as of the last Assign.
-func (o *Offline) Library() *Library { return o.lib }
-
-// Assign learns all shapes and returns a function that gives the pattern and template text of the i-th line added.
-// The id is "" and the template empty for a line that went to Other.
-func (o *Offline) Assign() func(i int) (id pattern.ID, template string) {
-	counted := o.t.Counted()
-	shapes := make([]Shape, len(counted))
-	for i, c := range counted {
-		shapes[i] = c.Shape
-	}
-	o.lib.Learn(shapes)
-	return func(i int) (pattern.ID, string) {
-		k := o.lib.find(o.ids[i])
-		if k < 0 {
-			return "", ""
-		}
-		p := o.lib.patterns.at(int(o.lib.records.at(k).pattern))
-		return p.id, p.template
-	}
-}
