@@ -52,7 +52,7 @@ type windowChange struct {
 func (s *Suite) compareWindows() Tool {
 	return define[compareArgs, comparison](Tool{
 		Name: "compare_windows", Title: "Compare windows", Role: viewer, ReadOnly: true, Idempotent: true,
-		Description: "What is unusual: patterns new, gone or changed in rate between two windows; default: the last 24 h against those before.",
+		Description: "What is unusual: patterns new, gone or changed in rate between windows; default: the last 24 h against the 24 before.",
 	}, func(ctx context.Context, c Call, in compareArgs) (comparison, string, error) {
 		query, err := in.windows(time.Now())
 		if err != nil {

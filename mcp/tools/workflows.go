@@ -139,7 +139,7 @@ type workflowSummary struct {
 func (s *Suite) listWorkflows() Tool {
 	return define[listWorkflowsArgs, workflowList](Tool{
 		Name: "list_workflows", Title: "List workflows", Role: viewer, ReadOnly: true, Idempotent: true,
-		Description: "List the workspace's workflows, the latest first, with state and progress.",
+		Description: "List the workspace's workflows, the latest first.",
 	}, func(ctx context.Context, c Call, in listWorkflowsArgs) (workflowList, string, error) {
 		out := workflowList{Workflows: []workflowSummary{}}
 		err := s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
