@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -179,11 +180,21 @@ func (a *app) objects(ctx context.Context) (*bucket.Bucket, error) {
 	if a.cfg.BucketURL == "" {
 		return nil, noStack("the bucket", "TARTAN_BUCKET_URL")
 	}
-	b, err := bucket.Open(ctx, a.cfg.BucketURL)
+	b, err := bucket.Open(ctx, a.bucketURL())
 	if err != nil {
 		return nil, &failure{code: codeUnavailable, what: "open the bucket", why: err, next: "tartan doctor"}
 	}
 	return b, nil
+}
+
+// bucketURL is the bucket's address with the credentials of the usual AWS variables where it has none of its own.
+func (a *app) bucketURL() string {
+	u, err := url.Parse(a.cfg.BucketURL)
+	if id := a.env.get("AWS_ACCESS_KEY_ID"); err == nil && u.Scheme == "s3" && u.User == nil && id != "" {
+		u.User = url.UserPassword(id, a.env.get("AWS_SECRET_ACCESS_KEY"))
+		return u.String()
+	}
+	return a.cfg.BucketURL
 }
 
 // caller is who this command acts for: the subject of the token, or the local stack's own user.

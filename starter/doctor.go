@@ -196,25 +196,31 @@ func (a *app) checkBucket(ctx context.Context) []finding {
 	return []finding{ok("bucket", "can be written")}
 }
 
+// checkMCP asks the MCP server of this machine whether it is there, or the one that clients are told of whether it
+// wants a token.
 func (a *app) checkMCP(ctx context.Context) []finding {
-	if a.cfg.MCPURL == "" {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.cfg.MCPURL, nil)
+	address, want := a.cfg.MCPURL, http.StatusUnauthorized
+	if own := a.env.get("TARTAN_MCP_ADDR"); own != "" {
+		address, want = fmt.Sprintf("http://127.0.0.1:%d/healthz", portOf(own)), http.StatusOK
+	}
+	if address == "" {
+		return nil
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return []finding{wrong("mcp", "set TARTAN_MCP_URL", "%v", err)}
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return []finding{wrong("mcp", "tartan mcp --http (tartan up runs one)", "does not answer at %s", a.cfg.MCPURL)}
+		return []finding{wrong("mcp", "tartan mcp --http (tartan up runs one)", "does not answer at %s", address)}
 	}
 	res.Body.Close()
-	if res.StatusCode != http.StatusUnauthorized {
-		return []finding{wrong("mcp", "see that TARTAN_MCP_URL is Tartan's", "answers %s without a token, not 401", res.Status)}
+	if res.StatusCode != want {
+		return []finding{wrong("mcp", "see that the address is Tartan's", "%s answers %s, not %d", address, res.Status, want)}
 	}
-	return []finding{ok("mcp", "answers at %s and wants a token", a.cfg.MCPURL)}
+	return []finding{ok("mcp", "answers at %s", address)}
 }
 
 func (a *app) printFindings(findings []finding, quiet bool) error {
