@@ -35,7 +35,7 @@ type libraryHealth struct {
 func (s *Suite) health() Tool {
 	return define[healthArgs, health](Tool{
 		Name: "health", Title: "Health", Role: viewer, ReadOnly: true, Idempotent: true,
-		Description: "Who you are here, which libraries there are, and whether database and Temporal answer.",
+		Description: "Who you are here, the libraries, and whether database and Temporal answer.",
 	}, func(ctx context.Context, c Call, _ healthArgs) (health, string, error) {
 		out := health{Version: s.Version, Workspace: c.Workspace, Role: c.Role, Libraries: []libraryHealth{}}
 		out.Database, out.DatabaseMS = timed(ctx, func(ctx context.Context) error {
