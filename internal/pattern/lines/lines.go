@@ -5,6 +5,7 @@ package lines
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -154,7 +155,7 @@ func (r *Reader) note(err error) {
 		return
 	}
 	r.eof = true
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		r.err = err
 	}
 }

@@ -288,6 +288,11 @@ func (g *generator) line() (text string, stmt int) {
 	u := g.rng.Float64() * g.cdf[len(g.cdf)-1]
 	for stmt = 0; stmt < len(g.cdf)-1 && g.cdf[stmt] < u; stmt++ {
 	}
+	return g.print(stmt), stmt
+}
+
+// print prints a line of a statement.
+func (g *generator) print(stmt int) string {
 	st := &g.stmts[stmt]
 	var xs []string
 	for _, f := range st.parts {
@@ -298,5 +303,5 @@ func (g *generator) line() (text string, stmt int) {
 			xs = append(xs, f())
 		}
 	}
-	return strings.Join(xs, " "), stmt
+	return strings.Join(xs, " ")
 }

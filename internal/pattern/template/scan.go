@@ -38,6 +38,7 @@ type scanner struct {
 	sum    uint64 // sum of the mixed token hashes
 	skel   uint64 // hash of the delimiters and of the places of tokens between them
 	parse  bool   // the input is canonical text: no classification
+	mark   uint64 // skel at the end of the last token
 	gap    int    // where in text the delimiters since the last token start
 }
 
@@ -96,7 +97,7 @@ func (s *scanner) masked(sum uint64, c int) uint64 {
 
 // scan reads a message. What an earlier scan found is overwritten.
 func (s *scanner) scan(m []byte) {
-	s.text, s.tokens, s.sum, s.skel, s.gap = s.text[:0], s.tokens[:0], 0, 0, 0
+	s.text, s.tokens, s.sum, s.skel, s.mark, s.gap = s.text[:0], s.tokens[:0], 0, 0, 0, 0
 	i, n := 0, len(m)
 	for i < n {
 		c := classOf[m[i]]
@@ -124,15 +125,12 @@ func (s *scanner) scan(m []byte) {
 			i = s.punct(m, i)
 		}
 	}
-	for len(s.text) > s.gap && s.text[len(s.text)-1] == ' ' {
-		s.text = s.text[:len(s.text)-1]
-	}
-	for _, b := range s.text[s.gap:] {
-		s.skel = (s.skel + uint64(b) + 1) * k1
-	}
 }
 
-func (s *scanner) delim(b byte) { s.text = append(s.text, b) }
+func (s *scanner) delim(b byte) {
+	s.text = append(s.text, b)
+	s.skel = (s.skel + uint64(b) + 1) * k1
+}
 
 // rest makes one slot of what is beyond the bounds.
 func (s *scanner) rest(m []byte, i int) {
@@ -287,22 +285,20 @@ func (s *scanner) quotedKey(q byte) (key []byte, ok bool) {
 	return nil, false
 }
 
-func (s *scanner) closeGap() {
-	h := s.skel
-	for _, b := range s.text[s.gap:] {
-		h = (h + uint64(b) + 1) * k1
-	}
-	s.skel = (h + 0x1ff) * k1
+// place closes the delimiters before a token and marks where those after it start.
+func (s *scanner) place() {
+	s.skel = (s.skel + 0x1ff) * k1
+	s.mark = s.skel
+	s.gap = len(s.text)
 }
 
 // word appends a plain word.
 func (s *scanner) word(m []byte, a, b int) {
-	s.closeGap()
 	h := hashBytes(m[a:b])
 	from := len(s.text)
 	s.text = append(s.text, m[a:b]...)
 	s.sum += mixAt(h, len(s.tokens))
-	s.gap = len(s.text)
+	s.place()
 	s.tokens = append(s.tokens, token{
 		start: int32(a), end: int32(b), slotStart: int32(a),
 		textStart: int32(from), textEnd: int32(len(s.text)), hash: h,
@@ -320,10 +316,9 @@ func (s *scanner) slot(m []byte, a, v, b int, k kind) int {
 			s.text[t.textStart] = byte(kindText)
 		}
 		t.end = int32(b)
-		s.text = s.text[:s.gap]
+		s.text, s.skel = s.text[:s.gap], s.mark
 		return b
 	}
-	s.closeGap()
 	from := len(s.text)
 	s.text = append(s.text, m[a:v]...)
 	s.text = append(s.text, byte(k))
@@ -332,7 +327,7 @@ func (s *scanner) slot(m []byte, a, v, b int, k kind) int {
 		h = hashBytes(s.text[from:])
 	}
 	s.sum += mixAt(h, len(s.tokens))
-	s.gap = len(s.text)
+	s.place()
 	s.tokens = append(s.tokens, token{
 		start: int32(a), end: int32(b), slotStart: int32(v), textStart: int32(from), textEnd: int32(len(s.text)),
 		hash: h, kind: k, prefixed: v > a,
@@ -366,7 +361,6 @@ func (s *scanner) parsed(m []byte, a, b int, flags class) {
 		v++
 	}
 	k := kind(m[v])
-	s.closeGap()
 	from := len(s.text)
 	s.text = append(s.text, m[a:b]...)
 	h := slotHash(k)
@@ -374,7 +368,7 @@ func (s *scanner) parsed(m []byte, a, b int, flags class) {
 		h = hashBytes(m[a:b])
 	}
 	s.sum += mixAt(h, len(s.tokens))
-	s.gap = len(s.text)
+	s.place()
 	s.tokens = append(s.tokens, token{
 		start: int32(a), end: int32(b), slotStart: int32(v), textStart: int32(from), textEnd: int32(len(s.text)),
 		hash: h, kind: k, prefixed: v > a,
