@@ -1,0 +1,140 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	temporalclient "go.temporal.io/sdk/client"
+	"go.uber.org/zap"
+
+	"github.com/tartan-ai/tartan/internal/access"
+	"github.com/tartan-ai/tartan/internal/bucket"
+	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/internal/local"
+	"github.com/tartan-ai/tartan/internal/telemetry"
+	"github.com/tartan-ai/tartan/mcp/server"
+	"github.com/tartan-ai/tartan/workers"
+)
+
+type mined struct {
+	WorkflowID string `json:"workflow_id"`
+	Existed    bool
+	Page       string
+}
+
+type workflowState struct {
+	State, Error, Page string
+	Progress           struct{ Lines int64 }
+	Result             *struct{ Lines, Revision, Patterns int64 }
+}
+
+// TestDurablePath mines, follows, recognizes and controls through the tools against a real Temporal server and a worker.
+func TestDurablePath(t *testing.T) {
+	folder := t.TempDir()
+	temporal, err := local.StartTemporal(context.Background(), local.TemporalOptions{
+		DataDir: filepath.Join(folder, "temporal"), Bin: os.Getenv("TARTAN_TEMPORAL_BIN"), Headless: true, Progress: func(line string) { t.Log(line) },
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = temporal.Stop(context.Background()) })
+	dialled, err := temporalclient.Dial(temporalclient.Options{HostPort: temporal.Address, Logger: telemetry.Temporal(zap.NewNop())})
+	require.NoError(t, err)
+	t.Cleanup(dialled.Close)
+	store, err := bucket.Open(t.Context(), "file://"+filepath.Join(folder, "bucket"))
+	require.NoError(t, err)
+	k := newStack(t, func(c *server.Config) {
+		c.Temporal, c.Bucket, c.TemporalUIURL = dialled, store, "http://127.0.0.1:8233"
+	})
+	one, two := k.db.Workspace(t, "one"), k.db.Workspace(t, "two")
+
+	// Without a worker a workflow only waits, so it can be controlled at leisure.
+	c := k.client(t, one, true)
+	var waiting mined
+	c.into(t, &waiting, "mine_patterns", `{"library":"other","lines":"one line\nanother line"}`)
+	require.False(t, waiting.Existed)
+	require.Contains(t, waiting.Page, "http://127.0.0.1:8233/namespaces/default/workflows/process%2F")
+	var state workflowState
+	c.into(t, &state, "get_workflow", `{"id":"`+waiting.WorkflowID+`"}`)
+	require.Equal(t, "running", state.State)
+	thief := k.client(t, two, true)
+	for _, tool := range []string{"get_workflow", "control_workflow"} {
+		r := thief.tool(t, tool, `{"id":"`+waiting.WorkflowID+`"`+map[bool]string{true: `,"action":"cancel"`}[tool == "control_workflow"]+`}`)
+		require.True(t, r.IsError)
+		require.Contains(t, r.Content[0].Text, "no workflow")
+	}
+	for _, action := range []string{"pause", "resume", "cancel"} {
+		require.False(t, c.tool(t, "control_workflow", `{"id":"`+waiting.WorkflowID+`","action":"`+action+`"}`).IsError)
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	worked := make(chan error, 1)
+	libraries := feed.NewLibraries(k.db.Pool, zap.NewNop())
+	go func() { _ = libraries.Run(ctx) }()
+	go func() {
+		worked <- workers.Run(ctx, workers.Config{Client: dialled, Pool: k.db.Pool, Bucket: store, Libraries: libraries, Log: zap.NewNop()})
+	}()
+	t.Cleanup(func() { cancel(); <-worked })
+
+	c.into(t, &state, "get_workflow", `{"id":"`+waiting.WorkflowID+`","wait_seconds":20}`)
+	require.Equal(t, "cancelled", state.State)
+	r := c.tool(t, "control_workflow", `{"id":"`+waiting.WorkflowID+`","action":"pause"}`)
+	require.Contains(t, r.Content[0].Text, "ended already")
+
+	for _, transport := range []string{"http", "stdio"} {
+		var call func(out any, tool, args string)
+		if transport == "http" {
+			h := k.client(t, one, false)
+			call = func(out any, tool, args string) { h.into(t, out, tool, args) }
+		} else {
+			s := k.stdio(t, k.token(t, one.UserID))
+			call = func(out any, tool, args string) {
+				s.send(t, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+tool+`","arguments":`+args+`}}`)
+				var res toolResult
+				require.NoError(t, json.Unmarshal(parse(t, []byte(s.next(t))).Result, &res))
+				require.False(t, res.IsError, "%s: %s", tool, res.Content[0].Text)
+				require.NoError(t, json.Unmarshal(res.Structured, out))
+			}
+		}
+		lines := append([]string{}, sample...)
+		if transport == "stdio" { // more than fits inline goes through the bucket
+			for len(strings.Join(lines, "\n")) < 100<<10 {
+				lines = append(lines, sample...)
+			}
+		}
+		args := `{"library":"` + transport + `","lines":` + string(must(json.Marshal(lines))) + `}`
+		var first, again mined
+		call(&first, "mine_patterns", args)
+		require.False(t, first.Existed)
+		var done workflowState
+		call(&done, "get_workflow", `{"id":"`+first.WorkflowID+`","wait_seconds":20}`)
+		require.Equal(t, "completed", done.State, done.Error)
+		require.EqualValues(t, len(lines), done.Progress.Lines)
+		require.NotNil(t, done.Result)
+		require.EqualValues(t, len(lines), done.Result.Lines)
+		var got recognized
+		call(&got, "recognize", `{"library":"`+transport+`","after_revision":`+string(must(json.Marshal(done.Result.Revision)))+`,"lines":["`+sample[5]+`"]}`)
+		require.Equal(t, 1, got.Known, "a caller sees its own write")
+		call(&again, "mine_patterns", args)
+		require.True(t, again.Existed)
+		require.Equal(t, first.WorkflowID, again.WorkflowID)
+		var all struct {
+			Workflows []struct{ ID, State string }
+		}
+		call(&all, "list_workflows", `{"state":"completed"}`)
+		require.Equal(t, first.WorkflowID, all.Workflows[0].ID)
+	}
+	var health struct{ Temporal string }
+	c.into(t, &health, "health", `{}`)
+	require.Equal(t, "ok", health.Temporal)
+	a := c.call(t, "resources/read", `"uri":"tartan://workflows/`+waiting.WorkflowID+`"`, "tartan://workflows/"+waiting.WorkflowID)
+	require.Nil(t, a.Error)
+	require.Contains(t, string(a.Result), `\"state\":\"cancelled\"`)
+
+	viewer := k.client(t, k.db.Member(t, one.WorkspaceID, access.Viewer), true)
+	r = viewer.tool(t, "mine_patterns", `{"lines":"x"}`)
+	require.Contains(t, r.Content[0].Text, "needs the role editor")
+}
