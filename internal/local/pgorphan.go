@@ -58,8 +58,8 @@ func (c *cluster) stopOrphan(ctx context.Context) error {
 		found = found && c.looksLikePostmaster(pm.pid)
 	}
 	if !found && len(pids) == 0 {
-		if err == nil {
-			// The number may by now belong to another program, for which Postgres would refuse to start.
+		if err == nil && alive(pm.pid) {
+			// The number now belongs to another program, for which Postgres would refuse to start.
 			c.log.Info("stale postmaster.pid removed", zap.Int("pid", pm.pid))
 			_ = os.Remove(filepath.Join(c.data(), "postmaster.pid"))
 		}
@@ -67,7 +67,9 @@ func (c *cluster) stopOrphan(ctx context.Context) error {
 	}
 	c.progress("stopping a postgres that was left behind")
 	c.log.Warn("postgres left behind is stopped", zap.Int("pid", pm.pid), zap.Int("port", pm.port), zap.Ints("pids", pids))
-	if found {
+	if !found {
+		pm.pid = 0
+	} else {
 		all := append([]int{pm.pid}, pids...)
 		for _, s := range pgStop {
 			_ = syscall.Kill(pm.pid, s.signal)
@@ -77,18 +79,23 @@ func (c *cluster) stopOrphan(ctx context.Context) error {
 		}
 		_ = syscall.Kill(pm.pid, syscall.SIGKILL)
 	}
-	// Backends whose postmaster was killed end by themselves, unless they are busy.
-	pids, _ = processesIn(c.data())
-	if waitGone(ctx, 2*time.Second, append(pids, pm.pid)...) {
-		return nil
+	if !waitGone(ctx, 5*time.Second, pm.pid) || !endBackends(ctx, c.data()) {
+		return fmt.Errorf("stop the postgres left behind in %s (process %d): it does not end", c.data(), pm.pid)
+	}
+	return nil
+}
+
+// endBackends ends what is left of a server whose postmaster is dead. Backends notice that by themselves,
+// unless they are busy; until the last has gone, no new server may start.
+func endBackends(ctx context.Context, data string) bool {
+	pids, _ := processesIn(data)
+	if len(pids) == 0 || waitGone(ctx, 2*time.Second, pids...) {
+		return true
 	}
 	for _, pid := range pids {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	if !waitGone(ctx, 5*time.Second, pids...) {
-		return fmt.Errorf("stop the postgres left behind in %s (processes %v): they do not end", c.data(), pids)
-	}
-	return nil
+	return waitGone(ctx, 5*time.Second, pids...)
 }
 
 // looksLikePostmaster asks ps, where the system has no /proc.

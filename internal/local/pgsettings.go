@@ -42,12 +42,12 @@ func serverSettings(port int, socketDir string, o PostgresOptions) []string {
 		"logging_collector":       "off",
 		"log_destination":         "stderr",
 	}
-	if canSyncFolder {
+	if hasSyncfs {
 		s["recovery_init_sync_method"] = "syncfs"     // instead of one fsync for each of a thousand files
 		s["client_connection_check_interval"] = "10s" // ends the queries of killed clients
 	}
 	if !o.Fsync {
-		s["fsync"], s["full_page_writes"], s["synchronous_commit"] = "off", "off", "off"
+		s["fsync"], s["full_page_writes"] = "off", "off" // commits are still written before they are acknowledged
 	}
 	maps.Copy(s, o.Settings)
 	args := make([]string, 0, 2*len(s))

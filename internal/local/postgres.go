@@ -39,6 +39,8 @@ type PostgresOptions struct {
 	UnpackDir string
 	// Settings are further server settings; they win over Tartan's own.
 	Settings map[string]string
+
+	survives bool // the server outlives this process, as it does on systems without a parent-death signal
 }
 
 // Postgres is a running server.
@@ -91,12 +93,7 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 		return nil, err
 	}
 	p.Ready, p.ended = time.Since(begun), make(chan struct{})
-	go func() {
-		// The folder is free again from the moment that Done says so, also when nobody called Stop.
-		<-p.proc.done
-		p.cleanUp()
-		close(p.ended)
-	}()
+	go p.follow()
 	o.Log.Info("postgres started", zap.String("version", p.Version), zap.Int("port", p.Port), zap.Int("pid", p.PID),
 		zap.Int64("duration_ms", p.Ready.Milliseconds()))
 	return p, nil
@@ -174,11 +171,15 @@ func (p *Postgres) launch(ctx context.Context, cl *cluster, o PostgresOptions, l
 	if err != nil {
 		return fmt.Errorf("read postgres log: %w", err)
 	}
+	onParentDeath := syscall.SIGINT
+	if o.survives {
+		onParentDeath = 0
+	}
 	begun := time.Now()
 	p.proc, err = start(spec{
 		name: "postgres", path: filepath.Join(cl.bin.dir, "postgres"),
 		args: append([]string{"-D", cl.seen("data")}, serverSettings(p.Port, p.SocketDir, o)...),
-		env:  pgEnv(), dir: "/", user: cl.user, out: logFile, files: cl.files(), onParentDeath: syscall.SIGINT,
+		env:  pgEnv(), dir: "/", user: cl.user, out: logFile, files: cl.files(), onParentDeath: onParentDeath,
 	})
 	if err != nil {
 		return err
@@ -212,22 +213,24 @@ func (p *Postgres) Err() error {
 // committed writes survive in each case. It is safe to call twice.
 func (p *Postgres) Stop(ctx context.Context) error {
 	err := p.proc.stop(ctx, pgStop)
-	if left, known := processesIn(p.DataDir); known && len(left) > 0 {
-		// Backends of a killed postmaster go by themselves within moments; the next start would refuse until then.
-		if !waitGone(ctx, 2*time.Second, left...) {
-			for _, pid := range left {
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			}
-			waitGone(context.WithoutCancel(ctx), 2*time.Second, left...)
-		}
+	if p.proc.exited() {
+		<-p.ended
 	}
-	<-p.ended
 	if err != nil {
 		p.log.Warn("postgres stopped by force", zap.Error(err))
 		return err
 	}
 	p.log.Info("postgres stopped")
 	return nil
+}
+
+// follow frees the folder once the server has ended, whoever ended it: from the moment that Done says so
+// the next one can be started.
+func (p *Postgres) follow() {
+	<-p.proc.done
+	endBackends(context.Background(), p.DataDir)
+	p.cleanUp()
+	close(p.ended)
 }
 
 func (p *Postgres) cleanUp() {

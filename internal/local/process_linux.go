@@ -4,9 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // canPassFolder says that a folder can be handed to a child as an open descriptor and named by
@@ -16,9 +15,9 @@ const canPassFolder = true
 // setParentDeath makes the system signal the child when its parent dies.
 func setParentDeath(attr *syscall.SysProcAttr, sig syscall.Signal) { attr.Pdeathsig = sig }
 
-// processesIn lists the live processes whose working directory is dir: for a Postgres data folder those
-// are exactly its postmaster and backends, whatever they call themselves. known is false where the system
-// cannot tell.
+// processesIn lists the live postgres processes whose working directory is dir: for a data folder those are
+// exactly its postmaster and backends, and not the shell of somebody who looks into it. known is false where
+// the system cannot tell.
 func processesIn(dir string) (pids []int, known bool) {
 	resolved, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -33,6 +32,10 @@ func processesIn(dir string) (pids []int, known bool) {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
+		name, err := os.ReadFile("/proc/" + e.Name() + "/comm")
+		if err != nil || strings.TrimSpace(string(name)) != "postgres" {
+			continue
+		}
 		if cwd, err := os.Readlink("/proc/" + e.Name() + "/cwd"); err == nil && cwd == resolved && alive(pid) {
 			pids = append(pids, pid)
 		}
@@ -40,14 +43,5 @@ func processesIn(dir string) (pids []int, known bool) {
 	return pids, true
 }
 
-// syncFolder writes everything of the file system that holds dir to disk: one call instead of one fsync a file.
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return unix.Syncfs(int(f.Fd()))
-}
-
-const canSyncFolder = true
+// hasSyncfs says that a server can write a whole file system to disk in one call.
+const hasSyncfs = true

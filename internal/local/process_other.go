@@ -2,14 +2,11 @@
 
 package local
 
-import (
-	"errors"
-	"syscall"
-)
+import "syscall"
 
 const (
 	canPassFolder = false
-	canSyncFolder = false
+	hasSyncfs     = false
 )
 
 // setParentDeath does nothing: only Linux signals a child when its parent dies. Tartan's own children
@@ -17,5 +14,3 @@ const (
 func setParentDeath(*syscall.SysProcAttr, syscall.Signal) {}
 
 func processesIn(string) (pids []int, known bool) { return nil, false }
-
-func syncFolder(string) error { return errors.ErrUnsupported }

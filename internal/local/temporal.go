@@ -99,13 +99,7 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 		return nil, err
 	}
 	t.ended = make(chan struct{})
-	go func() {
-		// The folder is free again from the moment that Done says so, also when nobody called Stop.
-		<-t.proc.done
-		forgetPID(filepath.Dir(t.File))
-		t.cleanUp()
-		close(t.ended)
-	}()
+	go t.follow()
 	o.Log.Info("temporal started", zap.String("version", t.Version), zap.String("address", t.Address), zap.String("ui", t.UIURL),
 		zap.Int("pid", t.PID), zap.Int64("duration_ms", t.Ready.Milliseconds()))
 	return t, nil
@@ -306,13 +300,23 @@ func (t *Temporal) Err() error {
 // server acknowledged survives in each case. It is safe to call twice.
 func (t *Temporal) Stop(ctx context.Context) error {
 	err := t.proc.stop(ctx, temporalStop)
-	<-t.ended
+	if t.proc.exited() {
+		<-t.ended
+	}
 	if err != nil {
 		t.log.Warn("temporal stopped by force", zap.Error(err))
 		return err
 	}
 	t.log.Info("temporal stopped")
 	return nil
+}
+
+// follow frees the folder once the server has ended, whoever ended it.
+func (t *Temporal) follow() {
+	<-t.proc.done
+	forgetPID(filepath.Dir(t.File))
+	t.cleanUp()
+	close(t.ended)
 }
 
 func (t *Temporal) cleanUp() {

@@ -1,19 +1,17 @@
-package local_test
+package local
 
 import (
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/tartan-ai/tartan/internal/local"
 )
 
 func TestStartTemporal(t *testing.T) {
 	dir := t.TempDir()
 	for range 3 {
 		begun := time.Now()
-		srv, err := local.StartTemporal(t.Context(), local.TemporalOptions{DataDir: dir, Progress: func(s string) { t.Log(s) }})
+		srv, err := StartTemporal(t.Context(), TemporalOptions{DataDir: dir, Progress: func(s string) { t.Log(s) }})
 		require.NoError(t, err)
 		t.Log("started", time.Since(begun), srv.Ready, srv.Address, srv.UIURL, srv.Bin, srv.File)
 		begun = time.Now()
