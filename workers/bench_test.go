@@ -133,7 +133,7 @@ func percentile(values []float64, p float64) float64 {
 //	go test ./workers -run XXX -bench ThousandLines -benchtime 300x
 func BenchmarkThousandLines(b *testing.B) {
 	s, all := newStack(b), messages(b)
-	s.worker()
+	worker := s.worker()
 	var took, agents []float64
 	round := 0
 	next := func() {
@@ -148,9 +148,11 @@ func BenchmarkThousandLines(b *testing.B) {
 		next()
 	}
 	took, agents = nil, nil
+	before := worker.cpu()
 	for b.Loop() {
 		next()
 	}
+	b.ReportMetric((worker.cpu()-before)*1000/float64(len(took)), "worker-cpu-ms/op")
 	b.ReportMetric(percentile(took, .5), "p50-ms")
 	b.ReportMetric(percentile(took, .99), "p99-ms")
 	b.ReportMetric(percentile(agents, .5), "activity-p50-ms")
@@ -169,12 +171,14 @@ func BenchmarkBigSource(b *testing.B) {
 	s.mine(s.input("warm", s.put(generate(all, 0, 1000))))
 	for i := 0; b.Loop(); i++ {
 		o := s.put(generate(all, i, *bigLines))
+		before := worker.cpu()
 		status, d := s.mine(s.input("big", o))
 		require.EqualValues(b, *bigLines, status.Result.Lines)
 		agents := s.activityTimes(status.WorkflowID)
 		b.ReportMetric(float64(*bigLines)/d.Seconds(), "lines/s")
 		b.ReportMetric(percentile(agents, .95), "activity-p95-ms")
 		b.ReportMetric(worker.peak(), "worker-peak-MB")
+		b.ReportMetric((worker.cpu()-before)*1e9/float64(*bigLines), "worker-cpu-ns/line")
 		b.Logf("%+v", *status.Result)
 		if i == 0 {
 			require.Equal(b, s.oracle(o), s.counts("big"))

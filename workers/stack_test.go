@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,6 +37,7 @@ const (
 	databaseVar = "TARTAN_TEST_WORKER_DATABASE"
 	temporalVar = "TARTAN_TEST_WORKER_TEMPORAL"
 	bucketVar   = "TARTAN_TEST_WORKER_BUCKET"
+	profileVar  = "TARTAN_TEST_WORKER_PROFILE" // a file for the CPU profile of the worker
 	binVar      = "TARTAN_TEMPORAL_BIN"
 )
 
@@ -55,6 +57,17 @@ func work() error {
 	debug.SetMemoryLimit(80 << 20)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if path := os.Getenv(profileVar); path != "" {
+		file, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	log, err := telemetry.New(os.Stderr, telemetry.Options{Level: "warn"})
 	if err != nil {
 		return err
@@ -159,6 +172,19 @@ func (p *process) peak() float64 {
 	_, rest, _ := strings.Cut(string(text), "VmHWM:")
 	kb, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
 	return kb / 1024
+}
+
+// cpu returns the seconds of processor time the process has used so far, 0 where /proc is absent. Unlike the time on
+// the wall they say something on a busy machine.
+func (p *process) cpu() float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	user, _ := strconv.ParseFloat(fields[11], 64)
+	system, _ := strconv.ParseFloat(fields[12], 64)
+	return (user + system) / 100 // USER_HZ
 }
 
 // eventually waits for a condition that needs other processes.

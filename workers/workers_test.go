@@ -135,8 +135,9 @@ func TestStalledWorkerDoesNotCountTwice(t *testing.T) {
 	o := s.put(generate(all, 0, 200_000))
 	id := s.halfway(s.many("web", o))
 	require.NoError(t, stalled.cmd.Process.Signal(syscall.SIGSTOP))
-	status, err := workflows.Wait(context.Background(), s.client, id, 50*time.Millisecond, nil)
+	time.Sleep(6 * time.Second) // twice the heartbeat timeout; a transaction that it holds open blocks the library
 	require.NoError(t, stalled.cmd.Process.Signal(syscall.SIGCONT))
+	status, err := workflows.Wait(context.Background(), s.client, id, 50*time.Millisecond, nil)
 	require.NoError(t, err)
 	require.EqualValues(t, 200_000, status.Result.Lines)
 	s.mine(s.input("after", s.put(generate(all, 7, 1000))))

@@ -95,24 +95,33 @@ const (
 
 // Control pauses, resumes or cancels a workflow; it returns when Temporal has noted it. The error is ErrNotFound,
 // ErrFinished, ErrUnknownAction or ErrUnavailable where these say more.
-func Control(ctx context.Context, c client.Client, workflowID, action string) (err error) {
-	switch action {
-	case ActionPause, ActionResume:
-		err = c.SignalWorkflow(ctx, workflowID, "", action, nil)
-	case ActionCancel:
-		err = c.CancelWorkflow(ctx, workflowID, "")
-	default:
-		err = ErrUnknownAction
-	}
-	if err = known(err); errors.Is(err, ErrNotFound) {
-		if _, e := c.DescribeWorkflowExecution(ctx, workflowID, ""); e == nil {
-			err = ErrFinished
-		}
-	}
-	if err != nil {
+func Control(ctx context.Context, c client.Client, workflowID, action string) error {
+	if err := control(ctx, c, workflowID, action); err != nil {
 		return fmt.Errorf("%s workflow %s: %w", action, workflowID, err)
 	}
 	return nil
+}
+
+func control(ctx context.Context, c client.Client, workflowID, action string) (err error) {
+	if action != ActionPause && action != ActionResume && action != ActionCancel {
+		return ErrUnknownAction
+	}
+	d, err := c.DescribeWorkflowExecution(ctx, workflowID, "") // cancelling what has ended is no error for Temporal
+	if err != nil {
+		return known(err)
+	}
+	if d.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return ErrFinished
+	}
+	if action == ActionCancel {
+		err = c.CancelWorkflow(ctx, workflowID, "")
+	} else {
+		err = c.SignalWorkflow(ctx, workflowID, "", action, nil)
+	}
+	if err = known(err); errors.Is(err, ErrNotFound) {
+		return ErrFinished // just now
+	}
+	return err
 }
 
 // Status is what there is to know of a workflow.

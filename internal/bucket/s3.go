@@ -31,11 +31,11 @@ func openS3(u *url.URL) (*s3, error) {
 	q := u.Query()
 	endpoint, err := url.Parse(q.Get("endpoint"))
 	if err != nil || endpoint.Host == "" {
-		return nil, errors.New("the address has no endpoint, write s3://KEY:SECRET@bucket?endpoint=https://host/path&region=...")
+		return nil, errors.New("the address has no endpoint, write s3://KEY:SECRET@bucket?endpoint=https://host/path&region=REGION")
 	}
 	secret, ok := u.User.Password()
 	if !ok || u.Host == "" {
-		return nil, errors.New("the address has no bucket or credentials, write s3://KEY:SECRET@bucket?endpoint=...")
+		return nil, errors.New("the address has no bucket or credentials, write s3://KEY:SECRET@bucket?endpoint=URL")
 	}
 	region := q.Get("region")
 	if region == "" {
