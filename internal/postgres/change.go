@@ -54,7 +54,7 @@ func SaveChange(ctx context.Context, tx pgx.Tx, lib Library, ch template.Change,
 		return lib.Revision, nil
 	}
 	c := plan(lib, ch, workflowID, at)
-	if err := c.look(ctx, tx); err == nil {
+	if err = c.look(ctx, tx); err == nil {
 		err = c.save(ctx, tx)
 	}
 	if err != nil {
