@@ -45,7 +45,7 @@ test-go: ## the Go tests with the race detector, against real servers
 
 .PHONY: test-tools
 test-tools: ## the tests of the linter, the compose file and the Temporal dev server
-	cd tools && $(GO) test ./...
+	cd tools && $(GO) vet ./... && $(GO) test ./...
 	@if [ -f devserver/go.mod ]; then cd devserver && $(GO) vet ./... && $(GO) test ./...; fi
 
 $(LINT): $(wildcard tools/*.go tools/house/*.go tools/exceptions.txt tools/go.mod tools/go.sum)

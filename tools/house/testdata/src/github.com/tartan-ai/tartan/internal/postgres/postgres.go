@@ -1,0 +1,5 @@
+package postgres
+
+import "time"
+
+func Now() time.Time { return time.Now() }

@@ -1,0 +1,5 @@
+package zap
+
+type Logger struct{}
+
+func L() *Logger { return nil }
