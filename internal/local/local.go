@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // The files and folders in a data folder. Those of Postgres belong to the user that runs it.
@@ -44,7 +45,14 @@ func Lock(dataDir string) (release func(), err error) {
 	if err := makeDataDir(dataDir); err != nil {
 		return nil, err
 	}
-	return lockPath(filepath.Join(dataDir, lockFile), "tartan")
+	for try := 0; ; try++ {
+		release, err = lockPath(filepath.Join(dataDir, lockFile), "tartan")
+		// State.Alive holds the lock for a moment when it is free.
+		if err == nil || !errors.Is(err, ErrInUse) || try == 5 {
+			return release, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // lockPath locks one file; what names the holder in the error.
