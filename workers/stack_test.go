@@ -105,6 +105,9 @@ type stack struct {
 
 func newStack(t testing.TB) *stack {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts Postgres, Temporal and workers, which takes seconds")
+	}
 	s := &stack{t: t, db: testdb.Server(t), folder: t.TempDir()}
 	var err error
 	s.temporal, err = local.StartTemporal(context.Background(), local.TemporalOptions{
