@@ -40,8 +40,8 @@ func play(role, dir string) error {
 			return err
 		}
 		fmt.Printf("%d -\n", c.PID())
-	case "temporal":
-		srv, err := StartTemporal(ctx, TemporalOptions{DataDir: dir, HideSystem: true})
+	case "temporal", "temporal-survives":
+		srv, err := StartTemporal(ctx, TemporalOptions{DataDir: dir, HideSystem: true, survives: role == "temporal-survives"})
 		if err != nil {
 			return err
 		}

@@ -48,6 +48,8 @@ type TemporalOptions struct {
 	Progress func(string)
 	// HideSystem does not look for the CLI.
 	HideSystem bool
+
+	survives bool // the server outlives this process, as it does on systems without a parent-death signal
 }
 
 // Temporal is a running server.
@@ -149,14 +151,19 @@ func (t *Temporal) launch(ctx context.Context, o TemporalOptions, bin temporalBi
 	if err != nil {
 		return fmt.Errorf("read temporal log: %w", err)
 	}
+	bin.own = bin.own && !o.survives
 	args, err := temporalArgs(bin, t.File, ports, o.Headless)
 	if err != nil {
 		return err
 	}
-	t.proc, err = start(spec{
-		name: "temporal", path: bin.path, args: args, env: os.Environ(), dir: filepath.Dir(t.File),
+	how := spec{
+		name: "temporal", path: bin.path, args: args, dir: filepath.Dir(t.File),
 		out: logFile, stdin: bin.own, onParentDeath: syscall.SIGTERM,
-	})
+	}
+	if o.survives {
+		how.onParentDeath = 0
+	}
+	t.proc, err = start(how)
 	if err != nil {
 		return err
 	}
