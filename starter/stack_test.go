@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mark3labs/mcp-go/client"
+	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tartan-ai/tartan/internal/local"
@@ -122,20 +125,82 @@ func TestStack(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &findings))
 	require.Zero(t, code, "%s\n%s", out, errs)
 
+	killServers(t, s)
+	speakStdio(t, s)
+
 	// What was acknowledged is there after SIGKILL, and the stack starts again over what the killed one left behind.
 	require.NoError(t, syscall.Kill(state.PID, syscall.SIGKILL))
 	gone(t, state)
+	again, err := local.ReadState(s.dir)
+	require.NoError(t, err)
+	gone(t, again)
 	state, took = s.up()
 	t.Logf("start after SIGKILL: %s", took.Round(time.Millisecond))
 	require.Less(t, took, 30*time.Second)
 	var list struct{ Patterns []patternView }
 	s.ok(&list, "", "patterns", "list")
-	require.EqualValues(t, 3000, total(list.Patterns))
+	require.EqualValues(t, 3005, total(list.Patterns))
 
 	s.ok(nil, "", "down")
 	gone(t, state)
 	_, _, code = s.run("", "status")
 	require.Equal(t, codeUnavailable, code)
+}
+
+// killServers kills each process of the stack in turn: it comes back by itself, and commands work again.
+func killServers(t *testing.T, s shell) {
+	t.Helper()
+	for i, name := range []string{"postgres", "temporal", "worker", "mcp"} {
+		before, err := local.ReadState(s.dir)
+		require.NoError(t, err)
+		require.NoError(t, syscall.Kill(before.PIDs[name], syscall.SIGKILL), name)
+		begun := time.Now()
+		require.Eventually(t, func() bool {
+			now, err := local.ReadState(s.dir)
+			return err == nil && now.PIDs[name] != before.PIDs[name]
+		}, 20*time.Second, 20*time.Millisecond, "%s did not come back", name)
+		var mined struct{ Results []struct{ State string } }
+		require.Eventually(t, func() bool {
+			out, errs, code := s.run(fmt.Sprintf("2026-11-20T10:00:0%dZ worker 3 finished batch %d\n", i, 90000+i), "patterns", "mine", "-", "--output", "json")
+			if code != 0 {
+				t.Logf("%s killed %s ago: %s", name, time.Since(begun).Round(10*time.Millisecond), errs)
+				return false
+			}
+			return json.Unmarshal([]byte(out), &mined) == nil && mined.Results[0].State == "completed"
+		}, 30*time.Second, 100*time.Millisecond, name)
+		t.Logf("%s killed: mined again after %s", name, time.Since(begun).Round(time.Millisecond))
+	}
+	// A compressed file is counted as what is in it.
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err := z.Write([]byte("2026-11-20T10:00:09Z worker 3 finished batch 99999\n"))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	s.ok(nil, packed.String(), "patterns", "mine", "-")
+	var list struct{ Patterns []patternView }
+	s.ok(&list, "", "patterns", "list")
+	require.EqualValues(t, 3005, total(list.Patterns), "nothing is lost and nothing counted twice")
+}
+
+// speakStdio starts tartan mcp as an MCP client does and calls a tool.
+func speakStdio(t *testing.T, s shell) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	c, err := client.NewStdioMCPClient(self, append(os.Environ(), asCommand+"=1"), "mcp", "--data-dir", s.dir)
+	require.NoError(t, err)
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	req := mcp.InitializeRequest{}
+	req.Params.ProtocolVersion = mcp.LATEST_PROTOCOL_VERSION
+	req.Params.ClientInfo = mcp.Implementation{Name: "test", Version: "1"}
+	_, err = c.Initialize(ctx, req)
+	require.NoError(t, err)
+	var over recognition
+	require.NoError(t, (&mcpClient{c}).call(ctx, "recognize", map[string]any{"lines": "worker 5 finished batch 12"}, &over))
+	require.Len(t, over.Results, 1)
+	require.NotNil(t, over.Results[0].Pattern)
 }
 
 // sampleLog is n lines of three statements, one a second.

@@ -141,12 +141,16 @@ func (a *app) showRunCommand() *cobra.Command {
 				return a.printJSON(v)
 			}
 			rows := [][]string{
-				{"workflow", v.WorkflowID}, {"state", v.State}, {"library", v.Library}, {"source", v.Source},
+				{"workflow", v.WorkflowID},
+				{"state", v.State},
+				{"library", v.Library},
+				{"source", v.Source},
 				{"lines", fmt.Sprintf("%s (%s a second)", count(v.Lines), count(int64(v.LinesPerSecond)))},
 				{"bytes", size(v.Bytes) + " of " + size(v.TotalBytes)},
 				{"chunks", fmt.Sprintf("%d of %d", v.ChunksDone, v.ChunksTotal)},
 				{"patterns", fmt.Sprintf("%s, %s of them new", count(v.Patterns), count(v.NewPatterns))},
-				{"started", shown(run.StartedAt)}, {"finished", shownPointer(v.FinishedAt)},
+				{"started", shown(run.StartedAt)},
+				{"finished", shownPointer(v.FinishedAt)},
 			}
 			if v.Error != "" {
 				rows = append(rows, []string{"error", v.Error})
