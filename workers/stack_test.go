@@ -72,7 +72,7 @@ func work() error {
 	if err != nil {
 		return err
 	}
-	c, err := client.NewLazyClient(client.Options{HostPort: os.Getenv(temporalVar), Identity: "worker", Logger: telemetry.Temporal(log)})
+	c, err := client.NewLazyClient(client.Options{HostPort: os.Getenv(temporalVar), Identity: "worker", Logger: telemetry.Temporal(log), ConnectionOptions: client.ConnectionOptions{GrpcCompression: &client.GrpcCompressionNone{}}})
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func newStack(t testing.TB) *stack {
 func (s *stack) bucketURL() string { return "file://" + filepath.Join(s.folder, "bucket") }
 
 func (s *stack) dial() client.Client {
-	c, err := client.Dial(client.Options{HostPort: s.temporal.Address, Logger: telemetry.Temporal(zap.NewNop())})
+	c, err := client.Dial(client.Options{HostPort: s.temporal.Address, Logger: telemetry.Temporal(zap.NewNop()), ConnectionOptions: client.ConnectionOptions{GrpcCompression: &client.GrpcCompressionNone{}}})
 	require.NoError(s.t, err)
 	s.t.Cleanup(c.Close)
 	return c
