@@ -53,7 +53,7 @@ func (s *Server) newLibraryServer(all []tools.Tool) *mcpserver.MCPServer {
 			mcp.WithTemplateMIMEType(tools.ResourceType)), s.resourceHandler)
 	}
 	if s.config.Fixtures != nil {
-		s.config.Fixtures(m)
+		s.config.Fixtures.Mount(m)
 	}
 	return m
 }

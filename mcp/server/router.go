@@ -67,7 +67,7 @@ func (s *Server) route(ctx context.Context, body []byte, http bool) verdict {
 		if s.tools[m.Name] != nil {
 			v.ctx = context.WithValue(v.ctx, argumentsKey{}, m.Arguments)
 			v.body = m.WithoutArguments()
-		} else if c := s.required[m.Name]; c != "" && m.Modern() && !m.Declares(c) {
+		} else if c := s.config.Fixtures.required(m.Name); c != "" && m.Modern() && !m.Declares(c) {
 			// A handler's error cannot become this code (B3 of the reference).
 			return v.fail(&m, mcp.MISSING_REQUIRED_CLIENT_CAPABILITY, "this tool needs the client capability "+c,
 				map[string]any{"requiredCapabilities": map[string]any{c: struct{}{}}})
@@ -82,6 +82,16 @@ func (s *Server) route(ctx context.Context, body []byte, http bool) verdict {
 	return v
 }
 
+// required is the client capability that a fixture cannot do without, "" for none.
+func (f *Fixtures) required(tool string) string {
+	if f == nil {
+		return ""
+	}
+	return f.Requires[tool]
+}
+
+func (f *Fixtures) serves(uri string) bool { return f != nil && f.Serves(uri) }
+
 func (s *Server) untilExpiry(ctx context.Context) (context.Context, context.CancelFunc) {
 	id, _ := identityOf(ctx)
 	if id.Claims.Expires.IsZero() {
@@ -93,7 +103,7 @@ func (s *Server) untilExpiry(ctx context.Context) (context.Context, context.Canc
 // read reads one of our resources for mcp-go's handler to hand on; what is not ours is left to mcp-go.
 func (s *Server) read(v verdict, m *jsonrpc.Message) verdict {
 	if !tools.IsResource(m.URI) {
-		if s.config.Fixtures != nil || m.URI == "" {
+		if s.config.Fixtures.serves(m.URI) || m.URI == "" {
 			return v
 		}
 		return v.fail(m, notFoundCode(m), "no such resource", map[string]any{"uri": m.URI})
@@ -107,7 +117,7 @@ func (s *Server) read(v verdict, m *jsonrpc.Message) verdict {
 }
 
 func (s *Server) checkReadable(v verdict, m *jsonrpc.Message, uri string) verdict {
-	if !tools.IsResource(uri) && s.config.Fixtures != nil {
+	if s.config.Fixtures.serves(uri) {
 		return v
 	}
 	if _, err := s.resource(v.ctx, uri); err != nil {

@@ -48,10 +48,16 @@ type Config struct {
 	ReadOnly       bool          // serve only tools that change nothing
 
 	// OnCall is told of every tool call, for metrics; it may be nil. It must return quickly.
-	OnCall func(CallInfo)
-	// Fixtures mounts the tools that the official conformance suite calls, behind the same layers, with tokens not asked for and
-	// every caller nobody. A server with fixtures answers loopback connections only.
-	Fixtures func(*mcpserver.MCPServer)
+	OnCall   func(CallInfo)
+	Fixtures *Fixtures // for the official conformance suite only; nil otherwise
+}
+
+// Fixtures are what the official conformance suite calls, behind the same layers. A server with fixtures asks for no token, takes
+// everybody for nobody, and answers loopback connections only.
+type Fixtures struct {
+	Mount    func(*mcpserver.MCPServer)
+	Requires map[string]string     // by tool, the client capability without which it must not be called
+	Serves   func(uri string) bool // whether there is such a resource
 }
 
 // CallInfo is what happened in one tool call.
@@ -68,7 +74,6 @@ type Server struct {
 	config   Config
 	log      *zap.Logger
 	tools    map[string]*tools.Tool
-	required map[string]string // client capabilities that tools of the fixtures need, by tool
 	suite    *tools.Suite
 	members  *members
 	auth     *authenticator
