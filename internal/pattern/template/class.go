@@ -35,6 +35,19 @@ var typeOf = map[kind]pattern.Type{
 	kindQuoted: pattern.Quoted, kindAny: pattern.Word, kindWord: pattern.Word,
 }
 
+// kindOf is typeOf the other way round; the byte of a type is a control byte.
+var kindOf = func() map[pattern.Type]kind {
+	m := map[pattern.Type]kind{}
+	for k, t := range typeOf {
+		if k != kindWord {
+			m[t] = max(m[t], k)
+		}
+	}
+	return m
+}()
+
+func typeByte(t pattern.Type) byte { return byte(kindOf[t]) }
+
 // class is what a byte can be part of.
 type class uint16
 

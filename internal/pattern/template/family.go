@@ -19,9 +19,42 @@ import (
 type member struct{ group, cluster uint32 }
 
 type family struct {
-	members []member
-	stem    uint64
-	pattern uint32 // index + 1; 0 is none yet
+	key, stem uint64
+	members   []member
+	placed    bool // stem is known
+}
+
+// family returns the family with the key, or nil.
+func (l *Library) family(key uint64) *family {
+	i := l.byKey.find(key, func(i int) bool { return l.families.at(i).key == key })
+	if i < 0 {
+		return nil
+	}
+	return l.families.edit(i)
+}
+
+func (l *Library) familyKey(i int) uint64 { return l.families.at(i).key }
+
+// newFamily makes an empty family with the key.
+func (l *Library) newFamily(key uint64) *family {
+	var i int
+	if n := len(l.idle); n > 0 {
+		i = int(l.idle[n-1])
+		l.idle = l.idle[:n-1]
+	} else {
+		i = l.families.push(family{})
+	}
+	*l.families.edit(i) = family{key: key}
+	l.byKey.insert(key, i, l.familyKey)
+	return l.families.edit(i)
+}
+
+// dropFamily forgets a family that has lost all members.
+func (l *Library) dropFamily(key uint64) {
+	i := l.byKey.find(key, func(i int) bool { return l.families.at(i).key == key })
+	l.byKey.remove(key, i, l.familyKey)
+	*l.families.edit(i) = family{}
+	l.idle = append(l.idle, uint32(i))
 }
 
 // minStem is the least number of words and slots of a template that takes tails.
@@ -32,19 +65,18 @@ const minStem = 3
 func (l *Library) settle(keys map[uint64]struct{}, made map[member]rendered, groups map[uint32]struct{}, run *learning) {
 	stems := map[uint64]struct{}{}
 	for key := range keys {
-		f := l.families[key]
+		f := l.family(key)
 		if len(f.members) == 0 {
-			delete(l.families, key)
-			if f.pattern != 0 {
+			if f.placed {
 				stems[f.stem] = struct{}{}
 				l.leave(f.stem, key)
 			}
+			l.dropFamily(key)
 			continue
 		}
-		if f.pattern == 0 {
+		if !f.placed {
 			r := l.rendered(f.members[0], made)
-			f.stem = r.stem()
-			f.pattern = noPattern
+			f.stem, f.placed = r.stem(), true
 			l.join(f.stem, key)
 		}
 		stems[f.stem] = struct{}{}
@@ -56,21 +88,36 @@ func (l *Library) settle(keys map[uint64]struct{}, made map[member]rendered, gro
 	}
 }
 
+// keysOf returns the keys of the families with a stem, sorted.
+func (l *Library) keysOf(stem uint64) []uint64 {
+	if key, ok := l.stems[stem]; ok {
+		return []uint64{key}
+	}
+	return l.shared[stem]
+}
+
 func (l *Library) join(stem, key uint64) {
-	list := l.stems[stem]
+	list := l.keysOf(stem)
 	k, _ := slices.BinarySearch(list, key)
-	l.stems[stem] = slices.Insert(list, k, key)
+	l.keep(stem, slices.Insert(list, k, key))
 }
 
 func (l *Library) leave(stem, key uint64) {
-	list := l.stems[stem]
+	list := l.keysOf(stem)
 	if k, ok := slices.BinarySearch(list, key); ok {
-		list = slices.Delete(list, k, k+1)
+		l.keep(stem, slices.Delete(list, k, k+1))
 	}
-	if len(list) == 0 {
-		delete(l.stems, stem)
-	} else {
-		l.stems[stem] = list
+}
+
+func (l *Library) keep(stem uint64, list []uint64) {
+	delete(l.stems, stem)
+	delete(l.shared, stem)
+	switch len(list) {
+	case 0:
+	case 1:
+		l.stems[stem] = list[0]
+	default:
+		l.shared[stem] = list
 	}
 }
 
@@ -79,14 +126,14 @@ type bundle struct{ keys []uint64 }
 
 // bundles finds which families with the same first words belong together.
 func (l *Library) bundles(stem uint64, made map[member]rendered) []bundle {
-	list := l.stems[stem]
+	list := l.keysOf(stem)
 	if len(list) == 1 {
 		return []bundle{{keys: list}}
 	}
 	root := make(map[uint64]uint64, len(list))
 	for _, key := range list {
 		root[key] = key
-		r := l.rendered(l.families[key].members[0], made)
+		r := l.rendered(l.family(key).members[0], made)
 		for _, p := range r.prefixes() {
 			if k, ok := slices.BinarySearch(list, p); ok {
 				root[key] = list[k]
@@ -113,7 +160,7 @@ func (l *Library) bundles(stem uint64, made map[member]rendered) []bundle {
 
 // name makes the pattern of a bundle and gives it to the clusters.
 func (l *Library) name(b bundle, made map[member]rendered, groups map[uint32]struct{}, run *learning) {
-	head := l.families[b.keys[0]].members
+	head := l.family(b.keys[0]).members
 	reps := make([]rendered, len(head))
 	least, mixed := 0, false
 	for k, m := range head {
@@ -128,7 +175,7 @@ func (l *Library) name(b bundle, made map[member]rendered, groups map[uint32]str
 	n := reps[least].elements()
 	cutAt := make([][]int, len(b.keys)) // parts of the members of a family that the template covers
 	for f, key := range b.keys[1:] {
-		for _, m := range l.families[key].members {
+		for _, m := range l.family(key).members {
 			r := l.rendered(m, made)
 			at := r.partOf(n)
 			cutAt[f+1] = append(cutAt[f+1], at)
@@ -144,7 +191,7 @@ func (l *Library) name(b bundle, made map[member]rendered, groups map[uint32]str
 	}
 	plans := map[member][]slotPlan{}
 	for f, key := range b.keys {
-		for k, m := range l.families[key].members {
+		for k, m := range l.family(key).members {
 			r := l.rendered(m, made)
 			whole := len(r.parts)
 			if f > 0 {
@@ -161,10 +208,9 @@ func (l *Library) name(b bundle, made map[member]rendered, groups map[uint32]str
 			plans[m] = plan
 		}
 	}
-	i := l.named1(pattern.New(text, slots), run)
+	i := l.record(pattern.New(text, slots), run)
 	for _, key := range b.keys {
-		l.families[key].pattern = i + 1
-		for _, m := range l.families[key].members {
+		for _, m := range l.family(key).members {
 			l.place(m, i, plans[m], groups, run)
 		}
 	}
@@ -172,8 +218,9 @@ func (l *Library) name(b bundle, made map[member]rendered, groups map[uint32]str
 
 // place gives a cluster its pattern and plan.
 func (l *Library) place(m member, i uint32, plan []slotPlan, groups map[uint32]struct{}, run *learning) {
-	now := &(*l.views.at(int(m.group))).clusters[m.cluster]
-	if now.pattern == i && slices.Equal(now.plan, plan) {
+	view := clusterView{pattern: i, plan: l.plan(plan)}
+	if (*l.views.at(int(m.group))).clusters[m.cluster] == view {
+		groups[m.group] = struct{}{}
 		return
 	}
 	if !l.groups[m.group].dirty && !run.cloned[m.group] {
@@ -182,12 +229,30 @@ func (l *Library) place(m member, i uint32, plan []slotPlan, groups map[uint32]s
 		*l.views.edit(int(m.group)) = &next
 		run.cloned[m.group] = true
 	}
-	(*l.views.at(int(m.group))).clusters[m.cluster] = clusterView{pattern: i, plan: plan}
+	(*l.views.at(int(m.group))).clusters[m.cluster] = view
 	groups[m.group] = struct{}{}
 }
 
-// named1 returns the place of a pattern, new if need be.
-func (l *Library) named1(p pattern.Pattern, run *learning) uint32 {
+// plan returns the place of a plan; most templates share theirs with others.
+func (l *Library) plan(plan []slotPlan) uint32 {
+	var key []byte
+	for _, p := range plan {
+		tail := byte(0)
+		if p.tail {
+			tail = 1
+		}
+		key = append(key, p.first, p.last, p.skip, tail)
+	}
+	k, ok := l.planOf[string(key)]
+	if !ok {
+		k = uint32(l.plans.push(plan))
+		l.planOf[string(key)] = k
+	}
+	return k
+}
+
+// record returns the place of a pattern, new if need be.
+func (l *Library) record(p pattern.Pattern, run *learning) uint32 {
 	k := findPattern(&l.byName, &l.patterns, p.ID)
 	if k < 0 {
 		if n := len(l.free); n > 0 {
@@ -196,14 +261,15 @@ func (l *Library) named1(p pattern.Pattern, run *learning) uint32 {
 		} else {
 			k = l.patterns.push(patternRecord{})
 		}
-		*l.patterns.edit(k) = patternRecord{id: p.ID}
-		l.byName.insert(nameHash(p.ID), k, func(i int) uint64 { return nameHash(l.patterns.at(i).id) })
+		*l.patterns.edit(k) = packPattern(p)
+		l.byName.insert(nameHash(p.ID), k, func(i int) uint64 { return nameHash(l.patterns.at(i).id()) })
 		l.named++
 		run.fresh = append(run.fresh, uint32(k))
 	}
-	if rec := l.patterns.at(k); rec.template == "" || !slices.Equal(rec.slots, p.Slots) {
-		rec = l.patterns.edit(k)
-		rec.template, rec.slots = p.Template, p.Slots
+	now := packPattern(p)
+	if rec := l.patterns.at(k); rec.shapes == 0 || rec.text != now.text {
+		now.shapes = rec.shapes
+		*l.patterns.edit(k) = now
 		run.touched[uint32(k)] = struct{}{}
 	}
 	return uint32(k)
@@ -240,18 +306,18 @@ func (l *Library) retire(run *learning) {
 		}
 		best, most := pattern.ID(""), 0
 		for j, n := range run.old[i] {
-			if id := l.patterns.at(int(j)).id; n > most || n == most && id < best {
+			if id := l.patterns.at(int(j)).id(); n > most || n == most && id < best {
 				best, most = id, n
 			}
 		}
 		if most > 0 {
-			run.ch.Retired = append(run.ch.Retired, Alias{Old: rec.id, New: best})
+			run.ch.Retired = append(run.ch.Retired, Alias{Old: rec.id(), New: best})
 		}
 	}
 	for i := range run.old {
 		if rec := l.patterns.at(int(i)); rec.shapes == 0 {
 			delete(run.touched, i)
-			l.byName.remove(nameHash(rec.id), int(i), func(i int) uint64 { return nameHash(l.patterns.at(i).id) })
+			l.byName.remove(nameHash(rec.id()), int(i), func(i int) uint64 { return nameHash(l.patterns.at(i).id()) })
 			*l.patterns.edit(int(i)) = patternRecord{}
 			l.free = append(l.free, i)
 			l.named--

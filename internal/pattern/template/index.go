@@ -15,6 +15,7 @@ type Index struct {
 	bySkel   table
 	patterns pages[patternRecord]
 	byName   table
+	plans    pages[[]slotPlan]
 	scanners sync.Pool
 }
 
@@ -23,7 +24,7 @@ type Index struct {
 func (l *Library) Index() *Index {
 	return &Index{
 		texts: l.texts.snapshot(), records: l.records.snapshot(), byID: l.byID.snapshot(), views: l.views.snapshot(),
-		bySkel: l.bySkel.snapshot(), patterns: l.patterns.snapshot(), byName: l.byName.snapshot(),
+		bySkel: l.bySkel.snapshot(), patterns: l.patterns.snapshot(), byName: l.byName.snapshot(), plans: l.plans.snapshot(),
 		scanners: sync.Pool{New: func() any { return new(scanner) }},
 	}
 }
@@ -60,7 +61,7 @@ func (ix *Index) match(s *scanner, m *Match) bool {
 		return true
 	}
 	for k := range view.masks {
-		if c, ok := view.open[s.with(&view.masks[k])]; ok {
+		if c, ok := view.find(s.with(&view.masks[k])); ok {
 			ix.fill(s, m, view, c)
 			m.Confidence = confidence(&view.masks[k], len(s.tokens))
 			return true
@@ -114,12 +115,12 @@ func confidence(open *mask, columns int) float64 {
 
 func (ix *Index) fill(s *scanner, m *Match, view *groupView, c uint32) {
 	cl := &view.clusters[c]
-	m.Pattern = ix.patterns.at(int(cl.pattern)).id
+	m.Pattern = ix.patterns.at(int(cl.pattern)).id()
 	end := 0
 	if n := len(s.tokens); n > 0 {
 		end = int(s.tokens[n-1].end)
 	}
-	for _, p := range cl.plan {
+	for _, p := range *ix.plans.at(int(cl.plan)) {
 		if p.tail && p.last == noTail {
 			m.Values = append(m.Values, Span{Start: end, End: end})
 			continue

@@ -38,22 +38,55 @@ type Library struct {
 	views    pages[*groupView]
 	bySkel   table
 	groups   []*group
-	families map[uint64]*family
-	stems    map[uint64][]uint64 // first words of a family -> keys of families, sorted
+	families pages[family]
+	byKey    table
+	idle     []uint32            // families without members
+	stems    map[uint64]uint64   // first words of families -> the key of the only one
+	shared   map[uint64][]uint64 // first words of several families -> their keys, sorted
 	patterns pages[patternRecord]
 	byName   table
 	named    int
 	free     []uint32
+	plans    pages[[]slotPlan]
+	planOf   map[string]uint32 // plan, packed -> its place
 	words    wordbook
 	columns  columnCounter
 	scan     scanner
 }
 
+// patternRecord is a pattern in one string: its template, its slots as names closed by the byte of their type, its id.
 type patternRecord struct {
-	id       pattern.ID
-	template string
-	slots    []pattern.Slot
-	shapes   int32 // alive if > 0
+	text   string
+	slots  uint32 // bytes of text that are slots
+	shapes int32  // alive if > 0
+}
+
+const idLen = len("p0123456789abcdef")
+
+func packPattern(p pattern.Pattern) patternRecord {
+	var b []byte
+	b = append(b, p.Template...)
+	for _, s := range p.Slots {
+		b = append(append(b, s.Name...), typeByte(s.Type))
+	}
+	n := len(b) - len(p.Template)
+	return patternRecord{text: string(append(b, p.ID...)), slots: uint32(n)}
+}
+
+func (r *patternRecord) id() pattern.ID { return pattern.ID(r.text[max(0, len(r.text)-idLen):]) }
+
+func (r *patternRecord) template() string { return r.text[:max(0, len(r.text)-idLen-int(r.slots))] }
+
+func (r *patternRecord) pattern() pattern.Pattern {
+	p := pattern.Pattern{ID: r.id(), Template: r.template()}
+	packed := r.text[len(p.Template) : len(p.Template)+int(r.slots)]
+	for from, i := 0, 0; i < len(packed); i++ {
+		if packed[i] < ' ' {
+			p.Slots = append(p.Slots, pattern.Slot{Name: packed[from:i], Type: typeOf[kind(packed[i])]})
+			from = i + 1
+		}
+	}
+	return p
 }
 
 // NewLibrary returns an empty Library.
@@ -62,7 +95,8 @@ func NewLibrary(o Options) *Library {
 		o.MaxShapes = DefaultMaxShapes
 	}
 	l := &Library{
-		max: o.MaxShapes, families: map[uint64]*family{}, stems: map[uint64][]uint64{}, words: newWordbook(), columns: newColumnCounter(),
+		max: o.MaxShapes, stems: map[uint64]uint64{}, shared: map[uint64][]uint64{}, words: newWordbook(), columns: newColumnCounter(),
+		planOf: map[string]uint32{},
 	}
 	l.scan.parse = true
 	return l
@@ -120,7 +154,7 @@ func (l *Library) Learn(shapes []Shape) Change {
 		}
 		r := l.records.at(l.resolve(i))
 		run.ch.Assigned[k].Shape = r.id
-		run.ch.Assigned[k].Pattern = l.patterns.at(int(r.pattern)).id
+		run.ch.Assigned[k].Pattern = l.patterns.at(int(r.pattern)).id()
 	}
 	for i := run.first; i < l.records.len(); i++ {
 		if r := l.records.at(i); !r.folded {
@@ -203,7 +237,7 @@ func (l *Library) Checksum() uint64 {
 	var sum uint64
 	for i := range l.records.len() {
 		if r := l.records.at(i); !r.folded {
-			id := l.patterns.at(int(r.pattern)).id
+			id := l.patterns.at(int(r.pattern)).id()
 			sum += hashBytes(binary.LittleEndian.AppendUint64([]byte(id), uint64(r.id)))
 		}
 	}
@@ -222,10 +256,6 @@ func (l *Library) Patterns() []pattern.Pattern {
 	return out
 }
 
-func (r *patternRecord) pattern() pattern.Pattern {
-	return pattern.Pattern{ID: r.id, Template: r.template, Slots: slices.Clone(r.slots)}
-}
-
 // Pattern returns the pattern with the id.
 func (l *Library) Pattern(id pattern.ID) (pattern.Pattern, bool) {
 	i := findPattern(&l.byName, &l.patterns, id)
@@ -239,7 +269,7 @@ func nameHash(id pattern.ID) uint64 { return hashBytes([]byte(id)) }
 
 // findPattern returns the living pattern with the id, or -1. Dead ones stay in the table until it grows.
 func findPattern(t *table, p *pages[patternRecord], id pattern.ID) int {
-	return t.find(nameHash(id), func(i int) bool { return p.at(i).id == id })
+	return t.find(nameHash(id), func(i int) bool { return p.at(i).id() == id })
 }
 
 // PatternOf returns the pattern of a shape; that of a folded shape is the wider one's.
@@ -248,7 +278,7 @@ func (l *Library) PatternOf(s ShapeID) (pattern.ID, bool) {
 	if i < 0 {
 		return "", false
 	}
-	return l.patterns.at(int(l.records.at(l.resolve(i)).pattern)).id, true
+	return l.patterns.at(int(l.records.at(l.resolve(i)).pattern)).id(), true
 }
 
 // Len returns the number of shapes, without those that were folded, and of patterns.

@@ -14,13 +14,13 @@ func (ix *Index) Nearest(message []byte) (Near, bool) {
 	var bestParts []part
 	for i := range ix.patterns.len() {
 		p := ix.patterns.at(i)
-		if p.shapes <= 0 || upperBound(len(p.template), len(s.text)) < best.Score {
+		if p.shapes <= 0 || upperBound(len(p.template()), len(s.text)) < best.Score {
 			continue
 		}
-		want := templateParts(p.template)
+		want := templateParts(p.template())
 		score := agreement(want, got)
-		if score > best.Score || score == best.Score && score > 0 && p.id < best.Pattern {
-			best = Near{Pattern: p.id, Template: p.template, Score: score}
+		if score > best.Score || score == best.Score && score > 0 && p.id() < best.Pattern {
+			best = Near{Pattern: p.id(), Template: p.template(), Score: score}
 			bestParts = want
 		}
 	}

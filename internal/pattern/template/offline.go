@@ -56,6 +56,6 @@ func (o *Offline) Assign() func(i int) (id pattern.ID, template string) {
 		if p == nil {
 			return "", ""
 		}
-		return p.id, p.template
+		return p.id(), p.template()
 	}
 }

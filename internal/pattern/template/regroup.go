@@ -26,15 +26,26 @@ type clusterRef struct {
 type groupView struct {
 	skel     uint64
 	clusters []clusterView
-	wide     []mask             // columns that wider shapes absorb
-	masks    []mask             // columns that are slots in some cluster
-	open     map[ShapeID]uint32 // id with the columns of one of masks replaced -> cluster
+	wide     []mask        // columns that wider shapes absorb
+	masks    []mask        // columns that are slots in some cluster
+	open     []openCluster // sorted by id
 }
 
-type clusterView struct {
-	pattern uint32
-	plan    []slotPlan
+// openCluster is a cluster by its id with the columns of one of masks replaced.
+type openCluster struct {
+	id      ShapeID
+	cluster uint32
 }
+
+func (v *groupView) find(id ShapeID) (cluster uint32, ok bool) {
+	k, ok := slices.BinarySearchFunc(v.open, id, func(o openCluster, id ShapeID) int { return cmp.Compare(o.id, id) })
+	if !ok {
+		return 0, false
+	}
+	return v.open[k].cluster, true
+}
+
+type clusterView struct{ pattern, plan uint32 }
 
 // repartition splits the dirty groups anew, finds the patterns of their clusters, and says what that changed.
 func (l *Library) repartition(run *learning) {
@@ -91,7 +102,7 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made map[member]re
 	for c := range grp.clusters {
 		key := grp.clusters[c].key
 		keys[key] = struct{}{}
-		f := l.families[key]
+		f := l.family(key)
 		f.members = slices.DeleteFunc(f.members, func(m member) bool { return m == member{g, uint32(c)} })
 	}
 	grp.clusters = nil
@@ -124,10 +135,9 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made map[member]re
 		m := member{g, uint32(c)}
 		made[m] = r
 		keys[ref.key] = struct{}{}
-		f := l.families[ref.key]
+		f := l.family(ref.key)
 		if f == nil {
-			f = &family{}
-			l.families[ref.key] = f
+			f = l.newFamily(ref.key)
 		}
 		f.members = append(f.members, m)
 	}
@@ -158,18 +168,19 @@ func (v *groupView) lookup(l *Library, clusters []cluster) {
 	v.masks = slices.SortedFunc(maps.Keys(uses), func(a, b mask) int {
 		return cmp.Or(cmp.Compare(uses[b], uses[a]), compareMasks(a, b))
 	})
-	v.masks = v.masks[:min(len(v.masks), maxMasks)]
-	v.open = make(map[ShapeID]uint32, len(clusters))
+	v.masks = slices.Clone(v.masks[:min(len(v.masks), maxMasks)])
+	v.open = make([]openCluster, 0, len(clusters))
 	for c := range clusters {
 		if !slices.Contains(v.masks, masks[c]) {
 			continue
 		}
 		l.scan.scan([]byte(l.text(clusters[c].rows[0].shape)))
-		id := l.scan.with(&masks[c])
-		if _, taken := v.open[id]; !taken {
-			v.open[id] = uint32(c)
-		}
+		v.open = append(v.open, openCluster{id: l.scan.with(&masks[c]), cluster: uint32(c)})
 	}
+	slices.SortFunc(v.open, func(a, b openCluster) int {
+		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.cluster, b.cluster))
+	})
+	v.open = slices.CompactFunc(v.open, func(a, b openCluster) bool { return a.id == b.id })
 }
 
 // rows reads shapes of one group as a table.
@@ -218,7 +229,7 @@ func (l *Library) move(g uint32, run *learning) {
 			l.patterns.edit(int(r.pattern)).shapes--
 		}
 		l.patterns.edit(int(now)).shapes++
-		run.ch.Moved = append(run.ch.Moved, Move{Shape: r.id, Pattern: l.patterns.at(int(now)).id})
+		run.ch.Moved = append(run.ch.Moved, Move{Shape: r.id, Pattern: l.patterns.at(int(now)).id()})
 		l.records.edit(int(i)).pattern = now
 	}
 }

@@ -78,9 +78,9 @@ func (w *wordbook) strong(word uint64) bool {
 // update replaces what group g has told.
 func (w *wordbook) update(g uint32, e *evidence, values, constants, unsure map[uint64]struct{}) {
 	next := evidence{
-		values:    slices.Sorted(maps.Keys(values)),
-		constants: slices.Sorted(maps.Keys(constants)),
-		unsure:    slices.Sorted(maps.Keys(unsure)),
+		values:    sorted(values),
+		constants: sorted(constants),
+		unsure:    sorted(unsure),
 	}
 	diff(e.values, next.values, w.value)
 	diff(e.constants, next.constants, func(word uint64, by int) {
@@ -89,6 +89,18 @@ func (w *wordbook) update(g uint32, e *evidence, values, constants, unsure map[u
 	})
 	diff(e.unsure, next.unsure, func(word uint64, by int) { w.interest(g, word, by) })
 	*e = next
+}
+
+func sorted(set map[uint64]struct{}) []uint64 {
+	if len(set) == 0 {
+		return nil
+	}
+	out := make([]uint64, 0, len(set))
+	for x := range set {
+		out = append(out, x)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // value counts a group more or less where the word is a value.
