@@ -52,7 +52,7 @@ func (f *Features) ExtractFeatures(ctx context.Context, in ExtractInput) (*Extra
 	if err != nil {
 		return nil, typed("encode the tally", err)
 	}
-	o, err := f.Bucket.PutBytes(ctx, body)
+	o, err := f.Bucket.PutScratch(ctx, body)
 	if err != nil {
 		return nil, typed("store the tally", err)
 	}

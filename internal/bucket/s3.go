@@ -117,7 +117,7 @@ func (s *s3) put(ctx context.Context, r io.Reader) (o Object, err error) {
 	return o, err
 }
 
-func (s *s3) putBytes(ctx context.Context, body []byte) (Object, error) {
+func (s *s3) putBytes(ctx context.Context, body []byte, _ bool) (Object, error) {
 	o := Object{SHA256: digest(body), Size: int64(len(body))}
 	o.Key = Key(o.SHA256)
 	if _, err := s.size(ctx, o.Key); !errors.Is(err, ErrNotFound) {
