@@ -38,13 +38,11 @@ func postgresUser(pgdata string, progress func(string)) (*identity, error) {
 		}
 	}
 	progress("postgres does not run as root: making the system user " + systemUser)
-	if err := makeSystemUser(systemUser); err != nil {
-		return nil, fmt.Errorf("postgres does not run as root and the system user %s cannot be made (%w): "+
-			"run tartan as a normal user, or make that user", systemUser, err)
-	}
-	u, err := user.Lookup(systemUser)
+	made := makeSystemUser(systemUser)
+	u, err := user.Lookup(systemUser) // another start may have made it at the same time
 	if err != nil {
-		return nil, fmt.Errorf("look up user %s: %w", systemUser, err)
+		return nil, fmt.Errorf("postgres does not run as root and the system user %s cannot be made (%w): "+
+			"run tartan as a normal user, or make that user", systemUser, errors.Join(made, err))
 	}
 	return asIdentity(u)
 }

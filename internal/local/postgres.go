@@ -89,6 +89,9 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	}
 	p := &Postgres{log: o.Log, release: release}
 	if err := p.start(ctx, o, dataDir); err != nil {
+		if p.SocketDir != "" {
+			_ = os.RemoveAll(p.SocketDir)
+		}
 		p.cleanUp()
 		return nil, err
 	}
@@ -229,6 +232,7 @@ func (p *Postgres) Stop(ctx context.Context) error {
 func (p *Postgres) follow() {
 	<-p.proc.done
 	endBackends(context.Background(), p.DataDir)
+	_ = os.RemoveAll(p.SocketDir) // a killed server leaves its socket, and the folder may be in /tmp
 	p.cleanUp()
 	close(p.ended)
 }
