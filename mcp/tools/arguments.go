@@ -21,7 +21,7 @@ type parser interface {
 }
 
 // arguments is how a tool's arguments are described and read: one field of a struct each. Tags: json is the name; doc the
-// description; default, enum ("a|b"), min and max as in JSON Schema; required is "true".
+// description, note more of it for the written reference; default, enum ("a|b"), min and max as in JSON Schema; required is "true".
 type arguments struct {
 	tool   string
 	fields []field
@@ -30,6 +30,7 @@ type arguments struct {
 type field struct {
 	index     int
 	name, doc string
+	note      string // for the written reference only: models do without
 	kind      reflect.Kind
 	fallback  string
 	enum      []string
@@ -44,7 +45,7 @@ func argumentsOf[In any](tool string) *arguments {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		get := f.Tag.Get
-		out := field{index: i, name: get("json"), doc: get("doc"), kind: f.Type.Kind(), fallback: get("default"), required: get("required") == "true"}
+		out := field{index: i, name: get("json"), doc: get("doc"), note: get("note"), kind: f.Type.Kind(), fallback: get("default"), required: get("required") == "true"}
 		if get("enum") != "" {
 			out.enum = strings.Split(get("enum"), "|")
 		}

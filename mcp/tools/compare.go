@@ -15,11 +15,11 @@ import (
 
 type compareArgs struct {
 	Library  string  `json:"library" default:"default"`
-	From     instant `json:"from" doc:"RFC 3339 or age, like 24h"`
-	To       instant `json:"to"`
-	BaseFrom instant `json:"base_from"`
-	BaseTo   instant `json:"base_to"`
-	MinLines int     `json:"min_lines" min:"1" max:"1000000000" default:"1"`
+	From     instant `json:"from" doc:"RFC 3339 or age, like 24h" note:"Start of the window; 24 h before its end if not given"`
+	To       instant `json:"to" note:"End of the window; now if not given"`
+	BaseFrom instant `json:"base_from" note:"Start of what it is compared with; as long before base_to as the window is if not given"`
+	BaseTo   instant `json:"base_to" note:"Its end; from if not given"`
+	MinLines int     `json:"min_lines" min:"1" max:"1000000000" default:"1" note:"Leave out patterns with fewer lines in both windows"`
 	Limit    int     `json:"limit" min:"1" max:"200" default:"20"`
 }
 

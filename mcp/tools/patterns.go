@@ -23,7 +23,7 @@ const (
 type listPatternsArgs struct {
 	Library string  `json:"library" default:"default"`
 	Query   string  `json:"query" doc:"Part of template or name"`
-	Since   instant `json:"since" doc:"RFC 3339 or age, like 24h"`
+	Since   instant `json:"since" doc:"RFC 3339 or age, like 24h" note:"Only patterns seen since"`
 	Sort    string  `json:"sort" enum:"lines|recent|new|name" default:"lines"`
 	Limit   int     `json:"limit" min:"1" max:"500" default:"25"`
 	After   string  `json:"after" doc:"next of last page"`
@@ -96,7 +96,7 @@ func (l patternList) text() string {
 type getPatternArgs struct {
 	ID       string `json:"id" required:"true" doc:"Pattern id, current or former"`
 	Library  string `json:"library" default:"default"`
-	Examples int    `json:"examples" min:"0" max:"20" default:"3"`
+	Examples int    `json:"examples" min:"0" max:"20" default:"3" note:"Example lines to show"`
 }
 
 type patternDetail struct {

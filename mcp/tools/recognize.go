@@ -25,12 +25,12 @@ const (
 )
 
 type recognizeArgs struct {
-	Lines   lineList `json:"lines" required:"true"`
+	Lines   lineList `json:"lines" required:"true" note:"At most 50,000; longer ones than 64 KiB are cut"`
 	Library string   `json:"library" default:"default"`
-	Header  bool     `json:"header" default:"true" doc:"Strip it (default)"`
-	Detail  string   `json:"detail" enum:"lines|summary" default:"lines"`
-	After   int      `json:"after_revision" min:"0" max:"9007199254740991"`
-	Tokens  int      `json:"max_tokens" default:"4000" min:"200" max:"1000000"`
+	Header  bool     `json:"header" default:"true" doc:"Strip it (default)" note:"Time, level, component and the like at the beginning of each line; false takes each line as a bare message"`
+	Detail  string   `json:"detail" enum:"lines|summary" default:"lines" note:"summary leaves out the results of the single lines"`
+	After   int      `json:"after_revision" min:"0" max:"9007199254740991" note:"Wait up to 5 s for this revision of the library, to see your own write; get_workflow tells it"`
+	Tokens  int      `json:"max_tokens" note:"A token is taken to be four bytes; lines that do not fit are counted in omitted" default:"4000" min:"200" max:"1000000"`
 }
 
 // recognized is the shape of the answer, which encodeRecognized writes by hand.

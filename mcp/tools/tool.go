@@ -3,6 +3,8 @@
 // do next. It knows no transport, no protocol library and no token.
 package tools
 
+//go:generate go test . -run "TestSchemasAreGolden|TestReference" -update
+
 import (
 	"context"
 	"encoding/json"

@@ -18,7 +18,7 @@ import (
 
 type mineArgs struct {
 	Lines   lineList `json:"lines" doc:"Or give object_key"`
-	Object  string   `json:"object_key"`
+	Object  string   `json:"object_key" note:"Key of an object in the bucket, as tartan patterns mine uploads it"`
 	Library string   `json:"library" default:"default"`
 	Name    string   `json:"name" max:"200" doc:"Of the source"`
 }
