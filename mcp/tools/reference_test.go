@@ -64,7 +64,7 @@ func renderTool(b *strings.Builder, t *Tool) {
 		if fallback != "" {
 			fallback = "`" + fallback + "`"
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", f.name, kind, strings.ReplaceAll(fallback, "`required`", "required"), f.doc)
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", f.name, kind, strings.ReplaceAll(fallback, "`required`", "required"), strings.Trim(f.doc+". "+f.note, ". "))
 	}
 }
 
