@@ -258,3 +258,54 @@ func TestBoundSendsTheRestToOther(t *testing.T) {
 	require.Equal(t, Other, ch.Assigned[499].Shape)
 	require.Empty(t, ch.Assigned[499].Pattern)
 }
+
+// TestSmallVocabularies mines lines over very few words, where every rule touches every other.
+func TestSmallVocabularies(t *testing.T) {
+	t.Parallel()
+	rounds := uint64(150)
+	if testing.Short() {
+		rounds = 20
+	}
+	for seed := range rounds {
+		rng := rand.New(rand.NewPCG(seed, 9))
+		var vocabulary []string
+		for i := range 4 + rng.IntN(25) {
+			vocabulary = append(vocabulary, []string{
+				fmt.Sprintf("w%c", 'a'+i), fmt.Sprintf("k=v%c", 'a'+i), fmt.Sprint(i), fmt.Sprintf("n_%d", i), fmt.Sprintf("(%c)", 'a'+i),
+				fmt.Sprintf("x%c,", 'a'+i), fmt.Sprintf("my_%c", 'a'+i), fmt.Sprintf("%cB", 'a'+i), "user", "10.0.0.1",
+			}[rng.IntN(10)])
+		}
+		var messages [][]byte
+		for range 30 + rng.IntN(300) {
+			var m []byte
+			for k := range 1 + rng.IntN(7) {
+				if k > 0 {
+					m = append(m, ' ')
+				}
+				m = append(m, vocabulary[rng.IntN(1+rng.IntN(len(vocabulary)))]...)
+			}
+			messages = append(messages, m)
+		}
+		want, wantF := mineIn(t, messages, 1, rng)
+		for _, chunks := range []int{2, 7, 30} {
+			rng.Shuffle(len(messages), func(i, j int) { messages[i], messages[j] = messages[j], messages[i] })
+			got, gotF := mineIn(t, messages, chunks, rng)
+			require.Equal(t, want.Patterns(), got.Patterns(), "seed %d chunks %d", seed, chunks)
+			require.Equal(t, want.Checksum(), got.Checksum(), "seed %d chunks %d", seed, chunks)
+			require.Equal(t, wantF.perPattern(), gotF.perPattern())
+			ix := got.Index()
+			var m Match
+			for _, line := range messages {
+				require.True(t, ix.Recognise(line, &m))
+				p, ok := ix.Pattern(m.Pattern)
+				require.True(t, ok)
+				require.Len(t, m.Values, len(p.Slots), "seed %d %q as %q", seed, line, p.Template)
+				last := 0
+				for _, v := range m.Values {
+					require.LessOrEqual(t, last, v.Start, "seed %d %q as %q: %v", seed, line, p.Template, m.Values)
+					last = v.End
+				}
+			}
+		}
+	}
+}

@@ -177,7 +177,7 @@ func (s *scanner) run(m []byte, i int) int {
 	if flags&(isDigit|isControl|isHigh|isSlash|isAt) == 0 && (b >= len(m) || m[b] != ':') {
 		if b-a == 3 {
 			if end, ok := calendar(m, a); ok {
-				return s.slot(m, a, a, end, kindTime)
+				return s.slot(m, a, a, toEnd(m, end), kindTime)
 			}
 		}
 		if b-a < 16 || flags&isOtherAlpha != 0 {
@@ -187,7 +187,7 @@ func (s *scanner) run(m []byte, i int) int {
 	}
 	if b-a == 3 {
 		if end, ok := calendar(m, a); ok {
-			return s.slot(m, a, a, end, kindTime)
+			return s.slot(m, a, a, toEnd(m, end), kindTime)
 		}
 	}
 	if flags&isHigh != 0 && !utf8.Valid(m[a:b]) {
@@ -198,7 +198,22 @@ func (s *scanner) run(m []byte, i int) int {
 		s.word(m, a, b)
 		return b
 	}
-	return s.slot(m, a, a+from, end, k)
+	return s.slot(m, a, a+from, toEnd(m, end), k)
+}
+
+// toEnd lets a value that ends within a run of word bytes take the rest of it.
+func toEnd(m []byte, end int) int {
+	if end == len(m) || classOf[m[end]]&(isWord|isPunct) == 0 {
+		return end
+	}
+	e := end
+	for e < len(m) && classOf[m[e]]&(isWord|isPunct) != 0 {
+		e++
+	}
+	for e > end && classOf[m[e-1]]&isTrailing != 0 {
+		e--
+	}
+	return e
 }
 
 // trim splits the punctuation off the ends of m[i:j] that is not part of a word. If the result is empty or starts behind
@@ -245,6 +260,10 @@ func (s *scanner) punct(m []byte, i int) int {
 		return i + 1
 	}
 	switch p {
+	case '<':
+		if next == '*' && i+2 < len(m) && m[i+2] == '>' {
+			return s.slot(m, i+1, i+1, i+2, kindText) // not to be taken for a wildcard
+		}
 	case '[', '{', '(':
 		if p == '[' {
 			if end := wordList(m, i+1); end > 0 {
