@@ -203,6 +203,9 @@ func temporalArgs(bin temporalBinary, file string, ports []int, headless bool) (
 	if bin.own {
 		args = append(args, "--stop-with-stdin")
 	}
+	if bin.noNews {
+		args = append(args, noNews)
+	}
 	values, err := DynamicConfig()
 	if err != nil {
 		return nil, err
@@ -241,6 +244,7 @@ type temporalBinary struct {
 	path   string
 	server string // version of the server in it, as in 1.32.1
 	own    bool   // built by Tartan
+	noNews bool   // takes the flag for it; Tartan's own never fetches news
 }
 
 // findTemporal chooses the program: the setting, the CLI on PATH, the cache, a build.
@@ -272,19 +276,43 @@ func findTemporal(ctx context.Context, o TemporalOptions) (temporalBinary, error
 
 var serverVersion = regexp.MustCompile(`Server v?(\d+\.\d+\.\d+)`)
 
-// askTemporal runs a program with --version.
+// noNews keeps the web UI from fetching news from the internet; CLIs that lack the flag are still used.
+const noNews = "--ui-disable-news-fetch"
+
+// askTemporal asks a program for its version and, where it is the CLI, for its flags.
 func askTemporal(ctx context.Context, path string) (temporalBinary, error) {
+	out, err := ask(ctx, path, "--version")
+	if err != nil {
+		return temporalBinary{}, err
+	}
+	m := serverVersion.FindStringSubmatch(out)
+	if m == nil {
+		return temporalBinary{}, fmt.Errorf("%s says %q, which names no Temporal server", path, lastLines(out, 1))
+	}
+	bin := temporalBinary{path: path, server: m[1], own: strings.HasPrefix(out, devserverBinary)}
+	if bin.own {
+		return bin, nil
+	}
+	if out, err = ask(ctx, path, "server", "start-dev", "--help"); err != nil {
+		return temporalBinary{}, err
+	}
+	for _, flag := range []string{"--sqlite-pragma", "--dynamic-config-value", "--ui-ip"} {
+		if !strings.Contains(out, flag) {
+			return temporalBinary{}, fmt.Errorf("%s does not know %s: update the temporal CLI", path, flag)
+		}
+	}
+	bin.noNews = strings.Contains(out, noNews)
+	return bin, nil
+}
+
+func ask(ctx context.Context, path string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
 	if err != nil {
-		return temporalBinary{}, fmt.Errorf("run %s: %w: %s", path, err, lastLines(string(out), 3))
+		return "", fmt.Errorf("run %s %s: %w: %s", path, strings.Join(args, " "), err, lastLines(string(out), 3))
 	}
-	m := serverVersion.FindSubmatch(out)
-	if m == nil {
-		return temporalBinary{}, fmt.Errorf("%s says %q, which names no Temporal server", path, lastLines(string(out), 1))
-	}
-	return temporalBinary{path: path, server: string(m[1]), own: strings.HasPrefix(string(out), devserverBinary)}, nil
+	return string(out), nil
 }
 
 func minorOf(version string) string {

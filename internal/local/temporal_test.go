@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -110,6 +111,35 @@ func TestTemporalIsNotHeldTo20ReadsASecond(t *testing.T) {
 	srv := startTemporal(t, TemporalOptions{DataDir: openFolder(t), HideSystem: true, Headless: true})
 	require.Empty(t, srv.UIURL)
 	c := connect(t, srv.Address)
+	quarter := quickestQuarter(t, c)
+	t.Logf("no activity: a quarter in %s", quarter)
+	require.Less(t, quarter, 45*time.Millisecond)
+}
+
+// The temporal CLI is started by the same code, where there is one.
+func TestTemporalCLI(t *testing.T) {
+	t.Parallel()
+	cli, err := exec.LookPath("temporal")
+	if err != nil {
+		t.Skip("skipped: there is no temporal CLI on PATH")
+	}
+	dir := openFolder(t)
+	for range 2 {
+		srv := startTemporal(t, TemporalOptions{DataDir: dir})
+		require.Equal(t, cli, srv.Bin)
+		c := connect(t, srv.Address)
+		run, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: "q"}, Echo, "v")
+		require.NoError(t, err)
+		require.NoError(t, run.Get(t.Context(), nil))
+		t.Logf("ready in %s, a quarter of workflows in %s", srv.Ready, quickestQuarter(t, c))
+		stopTemporal(t, srv)
+	}
+}
+
+// quickestQuarter is how long the quicker quarter of workflows without an activity takes at most: what the server
+// makes each wait shows in it, and what the machine does besides does not.
+func quickestQuarter(t *testing.T, c client.Client) time.Duration {
+	t.Helper()
 	var took []time.Duration
 	for range 60 {
 		began := time.Now()
@@ -119,8 +149,7 @@ func TestTemporalIsNotHeldTo20ReadsASecond(t *testing.T) {
 		took = append(took, time.Since(began))
 	}
 	slices.Sort(took)
-	t.Logf("no activity: p50 %s, p25 %s, max %s", took[30], took[15], took[59])
-	require.Less(t, took[15], 45*time.Millisecond)
+	return took[len(took)/4]
 }
 
 // A workflow goes on after the server is killed and started again on the same port.
