@@ -58,15 +58,18 @@ comment on column tartan.schema_versions.tstamp is 'When the migration was appli
 
 -- Security definer: it must read members while a policy of members is being evaluated. The claim workspace_id narrows
 -- a transaction to the one workspace it acts in; tokens of Supabase clients lack it and see all workspaces of the user.
+-- PL/pgSQL keeps the plan of the query, which an SQL function would make anew at each call.
 -- +goose StatementBegin
 create function tartan.my_workspaces(min_role tartan.member_role default 'viewer') returns uuid[]
-language sql stable security definer set search_path = '' as $$
-    select coalesce(pg_catalog.array_agg(m.workspace_id), '{}')
-    from tartan.members m
-    where m.user_id = (select auth.uid())
-      and m.role operator(pg_catalog.>=) min_role
-      and coalesce(m.workspace_id::text = (select auth.jwt() ->> 'workspace_id'), true)
-$$;
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return (
+        select coalesce(pg_catalog.array_agg(m.workspace_id), '{}')
+        from tartan.members m
+        where m.user_id = (select auth.uid())
+          and m.role operator(pg_catalog.>=) min_role
+          and coalesce(m.workspace_id::text = (select auth.jwt() ->> 'workspace_id'), true));
+end $$;
 -- +goose StatementEnd
 comment on function tartan.my_workspaces is 'The workspaces in which the caller has at least the role. Policies call it once per statement, inside (select ...).';
 revoke execute on function tartan.my_workspaces from public;

@@ -72,7 +72,8 @@ func SaveChecksum(ctx context.Context, tx pgx.Tx, libraryID uuid.UUID, checksum 
 	return nil
 }
 
-// change is a template.Change as columns, each sorted, with chains of folds and aliases resolved to their ends.
+// change is a template.Change as columns, with chains of folds and aliases resolved to their ends. The order of rows does
+// not matter for locks: the library's row is locked.
 type change struct {
 	lib        Library
 	revision   int64
@@ -190,7 +191,7 @@ func (c *change) save(ctx context.Context, tx pgx.Tx) error {
 	w, l := c.lib.WorkspaceID, c.lib.ID
 	if len(c.patternIDs) > 0 {
 		b.Queue(`insert into tartan.patterns as p (workspace_id, library_id, id, template, slots, revision, created_at)
-			select $1, $2, u.id, u.template, u.slots::jsonb, $3, $4 from unnest($5::text[], $6::text[], $7::text[]) u (id, template, slots) order by u.id
+			select $1, $2, u.id, u.template, u.slots::jsonb, $3, $4 from unnest($5::text[], $6::text[], $7::text[]) u (id, template, slots)
 			on conflict (library_id, id) do update set slots = excluded.slots, state = 'active', version = p.version + 1, revision = excluded.revision
 			where p.slots <> excluded.slots or p.state <> 'active'`, w, l, c.revision, c.at, c.patternIDs, c.templates, c.slots)
 		b.Queue(`delete from tartan.pattern_aliases where library_id = $1 and old_id = any ($2)`, l, c.patternIDs)
@@ -198,7 +199,7 @@ func (c *change) save(ctx context.Context, tx pgx.Tx) error {
 	if len(c.addedIDs) > 0 {
 		b.Queue(`insert into tartan.shapes (workspace_id, library_id, id, text, pattern_id, folded_into, revision)
 			select $1, $2, u.id, u.text, u.pattern_id, u.folded_into, $3
-			from unnest($4::bigint[], $5::text[], $6::text[], $7::bigint[]) u (id, text, pattern_id, folded_into) order by u.id
+			from unnest($4::bigint[], $5::text[], $6::text[], $7::bigint[]) u (id, text, pattern_id, folded_into)
 			on conflict (library_id, id) do update set text = excluded.text, pattern_id = excluded.pattern_id,
 				folded_into = excluded.folded_into, revision = excluded.revision`,
 			w, l, c.revision, c.addedIDs, c.addedTexts, c.addedPatterns, c.addedInto)
@@ -215,7 +216,7 @@ func (c *change) save(ctx context.Context, tx pgx.Tx) error {
 		b.Queue(`insert into tartan.pattern_versions (workspace_id, library_id, pattern_id, version, template, slots, name, description, revision, workflow_id, created_at)
 			select p.workspace_id, p.library_id, p.id, p.version, p.template, p.slots, p.name, p.description, p.revision, $3, $4
 			from tartan.patterns p where p.library_id = $1 and p.id = any ($5) and p.revision = $2 and p.state = 'active'
-			order by p.id on conflict do nothing`, l, c.revision, c.workflowID, c.at, slices.Concat(c.patternIDs, c.newIDs))
+			on conflict do nothing`, l, c.revision, c.workflowID, c.at, slices.Concat(c.patternIDs, c.newIDs))
 	}
 	b.Queue(`update tartan.libraries set revision = $2, is_full = is_full or $3, other_lines = other_lines + $4, updated_at = clock_timestamp(),
 			shapes = shapes - $5 + (select count(*) from tartan.shapes where library_id = $1 and id = any ($6) and folded_into is null),
@@ -287,7 +288,7 @@ func (c *change) retire(b *pgx.Batch) {
 		where p.library_id = $1 and p.id = o.new_id and p.name = '' and p.description = ''`, l, c.revision, c.oldIDs, c.newIDs)
 	b.Queue(`update tartan.patterns set state = 'retired', revision = $2 where library_id = $1 and id = any ($3)`, l, c.revision, c.oldIDs)
 	b.Queue(`insert into tartan.pattern_aliases (workspace_id, library_id, old_id, new_id, revision, created_at)
-		select $1, $2, r.old_id, r.new_id, $3, $4 from unnest($5::text[], $6::text[]) r (old_id, new_id) order by r.old_id
+		select $1, $2, r.old_id, r.new_id, $3, $4 from unnest($5::text[], $6::text[]) r (old_id, new_id)
 		on conflict (library_id, old_id) do update set new_id = excluded.new_id, revision = excluded.revision`,
 		w, l, c.revision, c.at, c.oldIDs, c.newIDs)
 	b.Queue(`update tartan.pattern_aliases a set new_id = r.new_id, revision = $2 from unnest($3::text[], $4::text[]) r (old_id, new_id)

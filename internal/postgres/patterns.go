@@ -185,3 +185,12 @@ func PatternNames(ctx context.Context, q Querier, library uuid.UUID) (map[patter
 	}
 	return names, nil
 }
+
+// KnownPatterns counts which of the ids, all different, the library has or ever had.
+func KnownPatterns(ctx context.Context, q Querier, libraryID uuid.UUID, ids []pattern.ID) (n int64, err error) {
+	err = q.QueryRow(ctx, `select count(*) from tartan.patterns where library_id = $1 and id = any ($2)`, libraryID, patternIDs(ids)).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count known patterns: %w", known(err))
+	}
+	return n, nil
+}
