@@ -23,10 +23,10 @@ const (
 		where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum`
 
 	// Rules of a table: constraints, then indexes that no constraint made.
-	rulesSQL = `select 1, case contype when 'p' then 0 when 'u' then 1 when 'f' then 2 else 3 end, conname::text, pg_get_constraintdef(oid)
-		from pg_constraint where conrelid = $1
+	rulesSQL = `select 1, case contype when 'p' then 0 when 'u' then 1 when 'f' then 2 else 3 end, conname::text collate "C", pg_get_constraintdef(oid)
+		from pg_constraint where conrelid = $1 and contype in ('p', 'u', 'f', 'c')
 		union all
-		select 2, 0, c.relname::text, substring(pg_get_indexdef(c.oid) from 'USING (.*)$')
+		select 2, 0, c.relname::text collate "C", substring(pg_get_indexdef(c.oid) from 'USING (.*)$')
 		from pg_index i join pg_class c on c.oid = i.indexrelid
 		where i.indrelid = $1 and not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.conrelid = $1)
 		order by 1, 2, 3`
