@@ -104,7 +104,8 @@ func (s *Suite) withResult(ctx context.Context, out workflowDetail) workflowDeta
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if status, err := workflows.Describe(ctx, s.Temporal, out.ID); err == nil {
+	// The run is marked as complete by the workflow's last activity, so the workflow itself may need a moment to end.
+	if status, err := workflows.Wait(ctx, s.Temporal, out.ID, pollRun, nil); err == nil {
 		out.Result = status.Result
 	}
 	return out
