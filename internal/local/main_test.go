@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 func play(role, dir string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	switch role {
 	case "postgres", "postgres-survives":

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,17 +23,14 @@ import (
 // The sources of the server are a module of their own in the folder devserver of the repository; a module
 // cannot embed files of another, so they are kept here as text, and a test holds the two equal.
 //
-//go:generate cp ../../devserver/main.go devserver/main.go.txt
-//go:generate cp ../../devserver/server.go devserver/server.go.txt
-//go:generate cp ../../devserver/go.mod devserver/go.mod.txt
-//go:generate cp ../../devserver/go.sum devserver/go.sum.txt
-//go:embed devserver/*.txt
+//go:generate ./devserver.sh
+//go:embed devserver
 var devserverSources embed.FS
 
 const (
 	devserverBinary = "tartan-temporal"
 	// compiledPackages is how many packages a build from an empty cache compiles, for the estimate.
-	compiledPackages = 1781
+	compiledPackages = 1215
 )
 
 // buildFlags leave out symbol and debug tables: 155 MB instead of 218 MB.
@@ -43,19 +41,15 @@ var serverPin = regexp.MustCompile(`(?m)^\s*go\.temporal\.io/server (v\S+)`)
 // cachedTemporal is where the built server is kept: by version and by a hash of all that decides what it is.
 func cachedTemporal(cacheDir string) (path, version string, err error) {
 	h := sha256.New()
-	entries, err := devserverSources.ReadDir("devserver")
-	if err != nil {
-		return "", "", fmt.Errorf("read server sources: %w", err)
-	}
-	for _, e := range entries {
-		body, err := devserverSources.ReadFile("devserver/" + e.Name())
-		if err != nil {
-			return "", "", fmt.Errorf("read server sources: %w", err)
-		}
-		fmt.Fprintf(h, "%s %d\n%s", e.Name(), len(body), body)
-		if m := serverPin.FindSubmatch(body); e.Name() == "go.mod.txt" && m != nil {
+	err = eachSource(func(name string, body []byte) error {
+		fmt.Fprintf(h, "%s %d\n%s", name, len(body), body)
+		if m := serverPin.FindSubmatch(body); name == "go.mod" && m != nil {
 			version = string(m[1])
 		}
+		return nil
+	})
+	if err != nil {
+		return "", "", err
 	}
 	fmt.Fprintln(h, runtime.Version(), runtime.GOOS, runtime.GOARCH, buildFlags)
 	name := fmt.Sprintf("temporal-%s-%s", version, hex.EncodeToString(h.Sum(nil)[:6]))
@@ -105,22 +99,30 @@ func buildTemporal(ctx context.Context, cacheDir string, progress func(string)) 
 	return target, version, nil
 }
 
-func writeSources(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("write server sources: %w", err)
-	}
-	entries, err := devserverSources.ReadDir("devserver")
-	if err != nil {
-		return fmt.Errorf("read server sources: %w", err)
-	}
-	for _, e := range entries {
-		body, err := devserverSources.ReadFile("devserver/" + e.Name())
+// eachSource calls fn with every file of the server's module, by its path in it, in the order of the paths.
+func eachSource(fn func(name string, body []byte) error) error {
+	return fs.WalkDir(devserverSources, "devserver", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		body, err := devserverSources.ReadFile(path)
 		if err != nil {
-			return fmt.Errorf("read server sources: %w", err)
+			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, strings.TrimSuffix(e.Name(), ".txt")), body, 0o644); err != nil {
-			return fmt.Errorf("write server sources: %w", err)
+		return fn(strings.TrimSuffix(strings.TrimPrefix(path, "devserver/"), ".txt"), body)
+	})
+}
+
+func writeSources(dir string) error {
+	err := eachSource(func(name string, body []byte) error {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
 		}
+		return os.WriteFile(path, body, 0o644)
+	})
+	if err != nil {
+		return fmt.Errorf("write server sources: %w", err)
 	}
 	return nil
 }
@@ -179,10 +181,13 @@ func followBuild(r io.Reader, progress func(string)) (last []string) {
 			progress(fmt.Sprintf("building the Temporal server: %d modules downloaded, %s", modules, spent))
 			continue
 		}
-		// Packages are of very different size, so this is only an estimate; what is cached is not compiled.
-		left := time.Since(compiling) * time.Duration(max(0, compiledPackages-packages)) / time.Duration(packages)
-		progress(fmt.Sprintf("building the Temporal server: %d of at most %d packages, %s, about %s left",
-			packages, compiledPackages, spent, left.Round(10*time.Second)))
+		text := fmt.Sprintf("building the Temporal server: %d of at most %d packages, %s", packages, compiledPackages, spent)
+		// What is in Go's cache is not compiled, so few packages say nothing of how many are to come.
+		if packages >= 100 {
+			left := time.Since(compiling) * time.Duration(max(0, compiledPackages-packages)) / time.Duration(packages)
+			text += fmt.Sprintf(", about %s left", left.Round(10*time.Second))
+		}
+		progress(text)
 	}
 	return last
 }

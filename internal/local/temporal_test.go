@@ -186,9 +186,11 @@ func TestTemporalWhoseParentIsKilled(t *testing.T) {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			dir := openFolder(t)
+			_, err := findTemporal(t.Context(), TemporalOptions{HideSystem: true, Progress: func(text string) { t.Log(text) }})
+			require.NoError(t, err)
 			parent := startActor(t, role, dir)
 			c := connect(t, parent.addr)
-			_, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "w", TaskQueue: "q"}, Wait)
+			_, err = c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "w", TaskQueue: "q"}, Wait)
 			require.NoError(t, err)
 			parent.kill()
 			if role == "temporal" {
