@@ -62,7 +62,7 @@ const minStem = 3
 
 // settle finds the patterns of the families whose keys are given and of those that share their first words. groups collects
 // the groups whose clusters may have got another pattern.
-func (l *Library) settle(keys map[uint64]struct{}, made map[member]rendered, groups map[uint32]struct{}, run *learning) {
+func (l *Library) settle(keys map[uint64]struct{}, made renderings, groups map[uint32]struct{}, run *learning) {
 	stems := map[uint64]struct{}{}
 	for key := range keys {
 		f := l.family(key)
@@ -125,7 +125,7 @@ func (l *Library) keep(stem uint64, list []uint64) {
 type bundle struct{ keys []uint64 }
 
 // bundles finds which families with the same first words belong together.
-func (l *Library) bundles(stem uint64, made map[member]rendered) []bundle {
+func (l *Library) bundles(stem uint64, made renderings) []bundle {
 	list := l.keysOf(stem)
 	if len(list) == 1 {
 		return []bundle{{keys: list}}
@@ -159,7 +159,7 @@ func (l *Library) bundles(stem uint64, made map[member]rendered) []bundle {
 }
 
 // name makes the pattern of a bundle and gives it to the clusters.
-func (l *Library) name(b bundle, made map[member]rendered, groups map[uint32]struct{}, run *learning) {
+func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, run *learning) {
 	head := l.family(b.keys[0]).members
 	reps := make([]rendered, len(head))
 	least, mixed := 0, false
@@ -275,15 +275,28 @@ func (l *Library) record(p pattern.Pattern, run *learning) uint32 {
 	return uint32(k)
 }
 
+// renderings are templates of clusters that were made in this call of Learn: some of them, for they are much larger than what is
+// kept of them.
+type renderings map[member]rendered
+
+const maxRenderings = 1 << 12
+
+func (made renderings) put(m member, r rendered) {
+	if len(made) >= maxRenderings {
+		clear(made)
+	}
+	made[m] = r
+}
+
 // rendered returns the template of a cluster as it was just made, or makes it again.
-func (l *Library) rendered(m member, made map[member]rendered) rendered {
+func (l *Library) rendered(m member, made renderings) rendered {
 	if r, ok := made[m]; ok {
 		return r
 	}
 	ref := &l.groups[m.group].clusters[m.cluster]
 	rows, _ := l.rows(l.groups[m.group].shapes[ref.from:ref.to])
 	r := render(&cluster{rows: rows, vars: ref.vars}, l.text, &l.scan)
-	made[m] = r
+	made.put(m, r)
 	return r
 }
 

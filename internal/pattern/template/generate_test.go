@@ -19,6 +19,7 @@ type generator struct {
 
 type statement struct {
 	parts []func() string
+	words []int           // of parts: the constant words
 	tail  []func() string // printed with chance tailP
 	tailP float64
 }
@@ -178,18 +179,25 @@ func (g *generator) statement() {
 	}
 	if g.rng.IntN(8) == 0 {
 		st.tail = g.prose(2 + g.rng.IntN(3)).parts
+		if first := st.tail[0]; g.rng.IntN(3) == 0 {
+			last := st.tail[len(st.tail)-1]
+			st.tail[0] = func() string { return "(" + first() }
+			st.tail[len(st.tail)-1] = func() string { return last() + ")" }
+		}
 		st.tailP = 0.2 + 0.6*g.rng.Float64()
 	}
 	g.stmts = append(g.stmts, st)
-	if g.rng.IntN(6) == 0 && len(st.parts) > 4 {
+	for g.rng.IntN(5) == 0 && len(st.words) > 1 {
 		// A near twin differs in one constant word.
 		twin := st
 		twin.parts = append([]func() string(nil), st.parts...)
+		k := st.words[g.rng.IntN(len(st.words))]
 		w := g.word()
-		twin.parts[0] = fixed(w)
-		if st.parts[0]() != w {
-			g.stmts = append(g.stmts, twin)
+		if strings.Trim(st.parts[k](), ":,") == w {
+			break
 		}
+		twin.parts[k] = fixed(w)
+		g.stmts = append(g.stmts, twin)
 	}
 }
 
@@ -230,6 +238,7 @@ func (g *generator) prose(n int) statement {
 					w = title(w)
 				}
 			}
+			st.words = append(st.words, len(st.parts))
 			st.parts = append(st.parts, fixed(w))
 		}
 	}

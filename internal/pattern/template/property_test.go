@@ -171,15 +171,25 @@ func TestArrivalIsStable(t *testing.T) {
 			id    pattern.ID
 		}
 		var seen []arrival
-		for at := range 20000 {
-			text, _ := g.line()
+		for at := 0; at < 20000; at += 25 {
 			tl := NewTally(TallyOptions{Index: l.Index()})
-			tl.Add([]byte(text), []byte(text), 0)
+			for range 25 {
+				text, _ := g.line()
+				tl.Add([]byte(text), []byte(text), 0)
+			}
 			c := tl.Counted()
-			ch := l.Learn([]Shape{c[0].Shape})
+			var shapes []Shape
+			for i := range c {
+				shapes = append(shapes, c[i].Shape)
+			}
+			ch := l.Learn(shapes)
 			f.apply(t, ch, c)
-			if at >= 5000 {
-				seen = append(seen, arrival{ch.Assigned[0].Shape, ch.Assigned[0].Pattern})
+			for k, a := range ch.Assigned {
+				for range c[k].Lines {
+					if at >= 5000 {
+						seen = append(seen, arrival{a.Shape, a.Pattern})
+					}
+				}
 			}
 		}
 		same := 0

@@ -56,7 +56,7 @@ func (l *Library) repartition(run *learning) {
 		l.soil(g, run)
 	}
 	keys := map[uint64]struct{}{}
-	made := map[member]rendered{}
+	made := renderings{}
 	for k := 0; k < len(run.dirty); k++ {
 		l.rebuild(run.dirty[k], keys, made, run)
 	}
@@ -97,7 +97,7 @@ func (l *Library) observe(g uint32) {
 }
 
 // rebuild partitions group g and renews its clusters; keys collects the families that lost or won one.
-func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made map[member]rendered, run *learning) {
+func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, run *learning) {
 	grp := l.groups[g]
 	for c := range grp.clusters {
 		key := grp.clusters[c].key
@@ -133,7 +133,7 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made map[member]re
 		ref.to = uint32(len(grp.shapes))
 		grp.clusters[c] = ref
 		m := member{g, uint32(c)}
-		made[m] = r
+		made.put(m, r)
 		keys[ref.key] = struct{}{}
 		f := l.family(ref.key)
 		if f == nil {
@@ -195,10 +195,7 @@ func (l *Library) rows(shapes []uint32) (rows []row, value []bool) {
 			cells = make([]cell, 0, n*len(shapes))
 			value = make([]bool, n)
 			for c := range l.scan.tokens {
-				if from := int(l.scan.tokens[c].textStart); from > 0 {
-					b := text[from-1]
-					value[c] = b == '=' || b == '"' || b == '\'' || b == '[' || b == '('
-				}
+				value[c] = holdsValue(text, &l.scan.tokens[c])
 			}
 		}
 		from := len(cells)
@@ -212,6 +209,26 @@ func (l *Library) rows(shapes []uint32) (rows []row, value []bool) {
 		return cmp.Compare(l.records.at(int(a.shape)).id, l.records.at(int(b.shape)).id)
 	})
 	return rows, value
+}
+
+// holdsValue reports whether a token stands where values stand: behind an =, or alone in quotes or brackets.
+func holdsValue(text string, t *token) bool {
+	if t.textStart == 0 {
+		return false
+	}
+	after := byte(0)
+	if int(t.textEnd) < len(text) {
+		after = text[t.textEnd]
+	}
+	switch before := text[t.textStart-1]; before {
+	case '=':
+		return true
+	case '"', '\'':
+		return after == before
+	case '[', '(':
+		return after == closing(before) || after == ','
+	}
+	return false
 }
 
 // move gives the shapes of a group the patterns of their clusters.

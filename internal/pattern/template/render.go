@@ -51,8 +51,7 @@ func render(c *cluster, texts func(shape uint32) string, s *scanner) rendered {
 		end = int(t.textEnd)
 		switch cell := rep.cells[i]; {
 		case c.vars.has(i) || cell.bare:
-			p.slot = true
-			p.word, p.kind = common(c.rows, i)
+			p.slot, p.kind = true, cover(c.rows, i)
 		case cell.kind != kindWord:
 			p.slot, p.kind = true, cell.kind
 			p.word = cell.text[:strings.IndexByte(cell.text, byte(cell.kind))]
@@ -65,34 +64,14 @@ func render(c *cluster, texts func(shape uint32) string, s *scanner) rendered {
 	return out
 }
 
-const controlBytes = "\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13\x14"
-
-// common returns the literal prefix, up to a separator, that all values of a column share, and the kind that covers them.
-func common(rows []row, c int) (prefix string, k kind) {
-	first := rows[0].cells[c]
-	prefix, k = first.text, valueKindOf(&first)
-	distinct := map[string]struct{}{}
-	for i := range rows {
-		x := &rows[i].cells[c]
-		distinct[x.text] = struct{}{}
-		k = joinKinds(k, valueKindOf(x))
-		n := 0
-		for n < len(prefix) && n < len(x.text) && prefix[n] == x.text[n] {
-			n++
-		}
-		prefix = prefix[:n]
+// cover returns the kind that covers all values of a column. What the values have in common in front is not kept as literal text:
+// it would change with the next value, and the id of the pattern with it.
+func cover(rows []row, c int) kind {
+	k := valueKindOf(&rows[0].cells[c])
+	for i := range rows[1:] {
+		k = joinKinds(k, valueKindOf(&rows[i+1].cells[c]))
 	}
-	if len(distinct) < 3 {
-		return "", k
-	}
-	n := len(prefix)
-	for n > 0 && (classOf[prefix[n-1]]&isSep == 0 || classOf[prefix[n-1]]&isControl != 0) {
-		n--
-	}
-	if i := strings.IndexAny(prefix[:n], controlBytes); i >= 0 {
-		n = 0
-	}
-	return prefix[:n], k
+	return k
 }
 
 func valueKindOf(x *cell) kind {

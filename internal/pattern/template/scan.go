@@ -181,6 +181,9 @@ func (s *scanner) run(m []byte, i int) int {
 			}
 		}
 		if b-a < 16 || flags&isOtherAlpha != 0 {
+			if b-a <= 5 && s.truth(m[a:b]) {
+				return s.slot(m, a, a, b, kindIdent)
+			}
 			s.word(m, a, b)
 			return b
 		}
@@ -255,12 +258,22 @@ func (s *scanner) punct(m []byte, i int) int {
 	if i+1 < len(m) {
 		next = m[i+1]
 	}
+	before := s.skel
+	if p == '(' && !s.parse {
+		if e := s.restated(m, i); e > 0 {
+			return e
+		}
+	}
 	s.delim(p)
 	if s.parse {
 		return i + 1
 	}
 	switch p {
 	case '<':
+		if e := bound(m, i); e > 0 {
+			s.text, s.skel = s.text[:len(s.text)-1], before
+			return s.slot(m, i, i, e, kindDuration)
+		}
 		if next == '*' && i+2 < len(m) && m[i+2] == '>' {
 			return s.slot(m, i+1, i+1, i+2, kindText) // not to be taken for a wildcard
 		}
@@ -285,6 +298,63 @@ func (s *scanner) punct(m []byte, i int) int {
 		}
 	}
 	return i + 1
+}
+
+// truth reports whether a word is a truth value or nothing, behind a key.
+func (s *scanner) truth(w []byte) bool {
+	switch string(w) {
+	case "true", "false", "null", "True", "False", "None", "nil", "TRUE", "FALSE", "NULL":
+		if g := s.text[s.gap:]; len(g) > 0 && len(s.tokens) > 0 {
+			return g[0] == '=' || g[0] == ':' || len(g) > 1 && (g[1] == '=' || g[1] == ':')
+		}
+	}
+	return false
+}
+
+// restated returns the end of a size in brackets that says again what stands before it: 426 bytes (0.4 KB). It is no part of the
+// shape, because it is often left out.
+func (s *scanner) restated(m []byte, i int) (end int) {
+	if len(s.tokens) < 2 || string(s.text[s.gap:]) != " " || s.tokens[len(s.tokens)-2].kind != kindNumber {
+		return 0
+	}
+	if last := &s.tokens[len(s.tokens)-1]; string(s.text[last.textStart:last.textEnd]) != "bytes" {
+		return 0
+	}
+	e := i + 1
+	for e < len(m) && (digit(m[e]) || m[e] == '.' || m[e] == ',') {
+		e++
+	}
+	if e == i+1 {
+		return 0
+	}
+	if e < len(m) && m[e] == ' ' {
+		e++
+	}
+	for e < len(m) && classOf[m[e]]&(isHexAlpha|isOtherAlpha) != 0 {
+		e++
+	}
+	if e == len(m) || m[e] != ')' {
+		return 0
+	}
+	s.text, s.skel = s.text[:s.gap], s.mark
+	return e + 1
+}
+
+// bound returns the end of a duration that is given by an upper bound: <1 sec.
+func bound(m []byte, i int) (end int) {
+	e := digits(m, i+1)
+	if e == i+1 || e >= len(m) || m[e] != ' ' || i > 0 && classOf[m[i-1]]&isSpace == 0 {
+		return 0
+	}
+	u := e + 1
+	for u < len(m) && alnum(m[u]) {
+		u++
+	}
+	switch string(m[e+1 : u]) {
+	case "s", "sec", "ms", "us", "min":
+		return u
+	}
+	return 0
 }
 
 // quotedKey reports whether the quote just written opens the value of a key: key=" or "key": ", and returns the key.
