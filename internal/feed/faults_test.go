@@ -15,6 +15,8 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/template"
 	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/internal/testdb"
 )
@@ -178,4 +180,51 @@ func TestRolesAreCachedAndFollowTheFeed(t *testing.T) {
 		_, err := p.libraries.Role(t.Context(), member)
 		return errors.Is(err, postgres.ErrDenied)
 	}, 10*time.Second, 2*time.Millisecond)
+}
+
+// A library stored by a version of Tartan that made other patterns of the same shapes is brought up to date by the next
+// learner; no line is lost and the old ids stay valid.
+func TestALibraryOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	ctx, db := t.Context(), testdb.New(t)
+	caller := db.Workspace(t, "one")
+	lib, source := library(t, db, caller, "app")
+	before := start(t, db, feed.Options{})
+	revision, err := before.commit(ctx, caller, lib.ID, source, 1, []string{"server started", "server stopped", "disk full on sda1"})
+	require.NoError(t, err)
+	// The older version had "server <*>" for the first two.
+	old := pattern.Fingerprint("server <*>")
+	_, err = db.Pool.Exec(ctx, `
+		insert into tartan.patterns (workspace_id, library_id, id, template, slots, revision, created_at, lines, first_seen, last_seen)
+			select workspace_id, id, '`+string(old)+`', 'server <*>', '[]', 1, now(), 2, s.f, s.l
+			from tartan.libraries, (select min(first_seen) f, max(last_seen) l from tartan.shapes where text like 'server%') s;
+		insert into tartan.pattern_versions (workspace_id, library_id, pattern_id, version, template, slots, revision, created_at)
+			select workspace_id, id, '`+string(old)+`', 1, 'server <*>', '[]', 1, now() from tartan.libraries;
+		update tartan.shapes set pattern_id = '`+string(old)+`' where text like 'server%';
+		alter table tartan.pattern_versions disable trigger all;
+		delete from tartan.pattern_versions where template in ('server started', 'server stopped');
+		delete from tartan.patterns where template in ('server started', 'server stopped');
+		update tartan.libraries set patterns = 2, checksum = 1`)
+	require.NoError(t, err)
+	check(t, db, lib.ID)
+	after, reader := start(t, db, feed.Options{}), start(t, db, feed.Options{})
+	_, err = reader.libraries.Entry(ctx, lib.ID)
+	require.NoError(t, err)
+	next, err := after.commit(ctx, caller, lib.ID, source, 2, []string{"server started", "fan stopped working"})
+	require.NoError(t, err)
+	require.Equal(t, revision+1, next)
+	check(t, db, lib.ID)
+	require.NoError(t, postgres.AsService(ctx, db.Pool, func(tx pgx.Tx) error {
+		p, err := postgres.PatternByID(ctx, tx, lib.ID, old)
+		require.NoError(t, err)
+		require.Contains(t, []string{"server started", "server stopped"}, p.Template)
+		return nil
+	}))
+	for _, p := range []*process{after, reader, before} {
+		e, err := p.libraries.WaitFor(ctx, lib.ID, next)
+		require.NoError(t, err)
+		var m template.Match
+		require.True(t, e.Index.Recognise([]byte("server stopped"), &m))
+		require.Equal(t, pattern.Fingerprint("server stopped"), m.Pattern)
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -79,9 +81,10 @@ func wait(ctx context.Context, gate chan struct{}) error {
 	}
 }
 
-// load brings lib to the row's revision through tx. It starts anew where it must: after a fold, because narrow shapes
-// leave, and where the result is not what the writer had.
-func (l *Libraries) load(ctx context.Context, tx pgx.Tx, h *held, row postgres.Library) error {
+// load brings lib to the row's revision through tx. It starts anew where advancing does not give the library that the
+// writer had. Where even that gives another one, repair is what has to be changed in the database to make it so: the
+// rule by which shapes make patterns has changed since, with the version of Tartan.
+func (l *Libraries) load(ctx context.Context, tx pgx.Tx, h *held, row postgres.Library) (repair *template.Change, err error) {
 	if h.lib != nil && h.revision > row.Revision {
 		l.log.Warn("library is older than in memory; loading it anew", zap.Stringer("library_id", h.id),
 			zap.Int64("revision", row.Revision), zap.Int64("in_memory", h.revision))
@@ -90,30 +93,29 @@ func (l *Libraries) load(ctx context.Context, tx pgx.Tx, h *held, row postgres.L
 	if h.lib != nil {
 		same, err := l.advance(ctx, tx, h, row)
 		if err != nil || same {
-			return err
+			return nil, err
 		}
-		l.log.Warn("library in memory differs from the database; loading it anew", zap.Stringer("library_id", h.id), zap.Int64("revision", row.Revision))
+		l.log.Debug("library in memory advanced to another one than the writer's; loading it anew", zap.Stringer("library_id", h.id), zap.Int64("revision", row.Revision))
 	}
-	h.lib, h.revision = nil, 0
-	lib := template.NewLibrary(template.Options{})
+	h.lib = nil
 	stored, err := postgres.ShapesSince(ctx, tx, h.id, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	shapes, _ := unfolded(stored)
-	lib.Learn(shapes)
+	lib := template.NewLibrary(template.Options{})
+	stored = unfolded(stored)
+	ch := lib.Learn(shapes(stored))
 	h.lib, h.row, h.revision = lib, row, row.Revision
-	h.size.Store(int64(len(shapes)))
+	h.measure()
 	l.tick.Add(1)
-	if sum := lib.Checksum(); row.Revision > 0 && sum != row.Checksum {
-		// Both were made by the same rule from the same shapes, so the rule differs: another version of Tartan.
-		l.log.Error("library loads to another checksum than its writer stored", zap.Stringer("library_id", h.id),
-			zap.Int64("revision", row.Revision), zap.Uint64("checksum", sum), zap.Uint64("stored", row.Checksum))
+	if row.Revision > 0 && lib.Checksum() != row.Checksum {
+		repair = difference(stored, ch)
 	}
-	return nil
+	return repair, nil
 }
 
-// advance learns what came after h.revision, and reports whether that gave the row's library.
+// advance learns what came after h.revision, and reports whether that gave the row's library. A wide shape folds the
+// narrow ones that it stands for here as it did for the writer.
 func (l *Libraries) advance(ctx context.Context, tx pgx.Tx, h *held, row postgres.Library) (same bool, err error) {
 	if h.revision == row.Revision {
 		h.row = row
@@ -123,31 +125,64 @@ func (l *Libraries) advance(ctx context.Context, tx pgx.Tx, h *held, row postgre
 	if err != nil {
 		return false, err
 	}
-	shapes, folded := unfolded(stored)
-	if folded {
-		return false, nil
-	}
-	h.lib.Learn(shapes)
+	h.lib.Learn(shapes(unfolded(stored)))
 	if h.lib.Checksum() != row.Checksum {
 		return false, nil
 	}
 	h.row, h.revision = row, row.Revision
-	n, _ := h.lib.Len()
-	h.size.Store(int64(n))
+	h.measure()
 	return true, nil
 }
 
-// unfolded returns the shapes that stand for themselves, and whether there were others.
-func unfolded(stored []postgres.StoredShape) (shapes []template.Shape, folded bool) {
-	shapes = make([]template.Shape, 0, len(stored))
-	for _, s := range stored {
-		if s.FoldedInto != nil {
-			folded = true
-			continue
-		}
-		shapes = append(shapes, template.Shape{ID: s.ID, Text: s.Text})
+func (h *held) measure() {
+	n, _ := h.lib.Len()
+	h.size.Store(int64(n))
+}
+
+// unfolded returns the shapes that stand for themselves.
+func unfolded(stored []postgres.StoredShape) []postgres.StoredShape {
+	return slices.DeleteFunc(stored, func(s postgres.StoredShape) bool { return s.FoldedInto != nil })
+}
+
+func shapes(stored []postgres.StoredShape) []template.Shape {
+	out := make([]template.Shape, len(stored))
+	for i, s := range stored {
+		out[i] = template.Shape{ID: s.ID, Text: s.Text}
 	}
-	return shapes, folded
+	return out
+}
+
+// difference is the change from what is stored to what learning it from nothing gave.
+func difference(stored []postgres.StoredShape, learned template.Change) *template.Change {
+	d := &template.Change{Assigned: learned.Assigned, Patterns: learned.Patterns, Full: learned.Full}
+	known, alive, heir := map[template.ShapeID]bool{}, map[pattern.ID]bool{}, map[pattern.ID]pattern.ID{}
+	for _, p := range learned.Patterns {
+		alive[p.ID] = true
+	}
+	for i, s := range stored {
+		now := learned.Assigned[i]
+		known[s.ID] = true
+		switch {
+		case now.Shape == template.Other:
+			continue // it does not fit today's bound; its lines stay where they are
+		case now.Shape != s.ID:
+			d.Folded = append(d.Folded, template.Fold{From: s.ID, To: now.Shape})
+		case now.Pattern != s.Pattern:
+			d.Moved = append(d.Moved, template.Move{Shape: s.ID, Pattern: now.Pattern})
+		}
+		if next, ok := heir[s.Pattern]; !alive[s.Pattern] && (!ok || now.Pattern < next) {
+			heir[s.Pattern] = now.Pattern
+		}
+	}
+	for _, s := range learned.Added {
+		if !known[s.ID] {
+			d.Added = append(d.Added, s)
+		}
+	}
+	for _, old := range slices.Sorted(maps.Keys(heir)) {
+		d.Retired = append(d.Retired, template.Alias{Old: old, New: heir[old]})
+	}
+	return d
 }
 
 // publish lets readers see lib. The caller holds the gate.
@@ -197,8 +232,13 @@ func (l *Libraries) reload(ctx context.Context, tx pgx.Tx, h *held) error {
 	if err != nil {
 		return err
 	}
-	if err := l.load(ctx, tx, h, row); err != nil {
+	repair, err := l.load(ctx, tx, h, row)
+	if err != nil {
 		return err
+	}
+	if repair != nil {
+		l.log.Warn("library was made by another version of Tartan; it is brought up to date when lines are next mined into it",
+			zap.Stringer("library_id", h.id), zap.Int64("revision", row.Revision))
 	}
 	if h.want.Load() > h.revision {
 		h.want.Store(h.revision) // told of by a database that has been restored since
@@ -219,22 +259,38 @@ func (l *Libraries) Learn(ctx context.Context, tx pgx.Tx, locked postgres.Librar
 	if err := h.lockToLearn(ctx); err != nil {
 		return ch, fmt.Errorf("learn: %w", err)
 	}
-	if err := l.load(ctx, tx, h, locked); err != nil {
+	ch, err = l.learn(ctx, tx, h, locked, shapes)
+	if err != nil {
 		h.unlock()
 		return ch, fmt.Errorf("learn: %w", err)
 	}
-	ch = h.lib.Learn(shapes)
-	h.changed = len(ch.Added)+len(ch.Folded)+len(ch.Moved)+len(ch.Patterns)+len(ch.Retired) > 0
-	h.retired = len(ch.Retired) > 0
-	if h.changed {
-		if err := postgres.SaveChecksum(ctx, tx, h.id, h.lib.Checksum()); err != nil {
-			h.lib = nil
-			h.unlock()
-			return template.Change{}, fmt.Errorf("learn: %w", err)
-		}
-	}
 	h.learning.Store(true)
 	return ch, nil
+}
+
+func (l *Libraries) learn(ctx context.Context, tx pgx.Tx, h *held, locked postgres.Library, shapes []template.Shape) (ch template.Change, err error) {
+	repair, err := l.load(ctx, tx, h, locked)
+	if err != nil {
+		return ch, err
+	}
+	if repair != nil {
+		// At the revision after this one, like all that this transaction changes.
+		if _, err = postgres.SaveChange(ctx, tx, locked, *repair, "", time.Now()); err != nil {
+			h.lib = nil
+			return ch, err
+		}
+		l.log.Info("library brought up to date with this version of Tartan", zap.Stringer("library_id", h.id),
+			zap.Int("shapes_moved", len(repair.Moved)), zap.Int("patterns_retired", len(repair.Retired)))
+	}
+	ch = h.lib.Learn(shapes)
+	h.retired = len(ch.Retired) > 0 || repair != nil
+	h.changed = repair != nil || len(ch.Added)+len(ch.Folded)+len(ch.Moved)+len(ch.Patterns)+len(ch.Retired) > 0
+	if h.changed {
+		if err = postgres.SaveChecksum(ctx, tx, h.id, h.lib.Checksum()); err != nil {
+			h.lib = nil
+		}
+	}
+	return ch, err
 }
 
 func (h *held) lockToLearn(ctx context.Context) error {
@@ -271,8 +327,7 @@ func (l *Libraries) Committed(libraryID uuid.UUID, revision int64) {
 	before := h.revision
 	if h.changed {
 		h.revision = revision
-		n, _ := h.lib.Len()
-		h.size.Store(int64(n))
+		h.measure()
 	}
 	// Names are not learned but read. They are still good if nobody else changed the library since the entry was made
 	// and no name moved from a retired pattern to its heir; else the feed, or whoever waits, reads them with the rest.

@@ -53,8 +53,11 @@ func SaveChange(ctx context.Context, tx pgx.Tx, lib Library, ch template.Change,
 	if len(ch.Added)+len(ch.Folded)+len(ch.Moved)+len(ch.Patterns)+len(ch.Retired) == 0 && (lib.Full || !ch.Full) {
 		return lib.Revision, nil
 	}
-	c := plan(lib, ch, workflowID, at)
-	if err = c.look(ctx, tx); err == nil {
+	c, err := plan(lib, ch, workflowID, at)
+	if err == nil {
+		err = c.look(ctx, tx)
+	}
+	if err == nil {
 		err = c.save(ctx, tx)
 	}
 	if err != nil {
@@ -94,7 +97,7 @@ type change struct {
 	affected                          []string
 }
 
-func plan(lib Library, ch template.Change, workflowID string, at time.Time) *change {
+func plan(lib Library, ch template.Change, workflowID string, at time.Time) (*change, error) {
 	c := &change{lib: lib, revision: lib.Revision + 1, workflowID: workflowID, at: at, full: ch.Full}
 	into := map[int64]int64{}
 	for _, f := range ch.Folded {
@@ -119,6 +122,9 @@ func plan(lib Library, ch template.Change, workflowID string, at time.Time) *cha
 			c.addedPatterns, c.addedInto = append(c.addedPatterns, nil), append(c.addedInto, &to)
 		} else {
 			p := of[id]
+			if p == "" {
+				return nil, fmt.Errorf("shape %x was added without a pattern", uint64(id))
+			}
 			c.addedPatterns, c.addedInto = append(c.addedPatterns, &p), append(c.addedInto, nil)
 		}
 	}
@@ -145,7 +151,7 @@ func plan(lib Library, ch template.Change, workflowID string, at time.Time) *cha
 	for _, a := range ch.Retired {
 		c.oldIDs, c.newIDs = append(c.oldIDs, string(a.Old)), append(c.newIDs, end(heir, string(a.Old)))
 	}
-	return c
+	return c, nil
 }
 
 // end follows the links from k to where they end.
