@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 		bin = filepath.Join(dir, "tartan")
 		build := exec.Command("go", "build", "-o", bin, "../../starter")
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does, which has filled the build cache
 		if err := build.Run(); err != nil {
 			fmt.Fprintln(os.Stderr, "build tartan:", err)
 			return 1
