@@ -58,8 +58,10 @@ func (s *Suite) compareWindows() Tool {
 		if err != nil {
 			return comparison{}, "", err
 		}
-		out := comparison{Library: in.Library, Changes: []windowChange{},
-			Base: window{stamp(query.BaseFrom), stamp(query.BaseTo)}, Window: window{stamp(query.From), stamp(query.To)}}
+		out := comparison{
+			Library: in.Library, Changes: []windowChange{},
+			Base: window{stamp(query.BaseFrom), stamp(query.BaseTo)}, Window: window{stamp(query.From), stamp(query.To)},
+		}
 		err = s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
 			lib, err := s.libraryByName(ctx, tx, c, in.Library)
 			if err != nil {

@@ -53,6 +53,6 @@ func run(address string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("http://%s%s\n", listener.Addr(), server.Path)
+	fmt.Fprintf(os.Stdout, "http://%s%s\n", listener.Addr(), server.Path)
 	return s.Serve(ctx, listener)
 }
