@@ -106,21 +106,35 @@ func (s *stack) mine(in workflows.ProcessPatternsInput) (workflows.Status, time.
 	return status, time.Since(began)
 }
 
-// activityTimes returns how long the activities of the agents took from start to close, as Temporal saw them.
-func (s *stack) activityTimes(id string) (out []float64) {
-	started := map[int64]time.Time{}
+// activityTimes returns how many milliseconds the activities of the agents took from start to close, as Temporal saw
+// them, by name.
+func (s *stack) activityTimes(id string) map[string][]float64 {
+	out, scheduled, started := map[string][]float64{}, map[int64]string{}, map[int64]time.Time{}
 	events := s.client.GetWorkflowHistory(context.Background(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		e, err := events.Next()
 		require.NoError(s.t, err)
+		at := e.GetEventTime().AsTime()
+		if a := e.GetActivityTaskScheduledEventAttributes(); a != nil {
+			scheduled[e.GetEventId()] = a.GetActivityType().GetName()
+		}
 		if a := e.GetActivityTaskStartedEventAttributes(); a != nil {
-			started[e.GetEventId()] = e.GetEventTime().AsTime()
+			started[e.GetEventId()] = at
 		}
 		if a := e.GetActivityTaskCompletedEventAttributes(); a != nil {
-			out = append(out, float64(e.GetEventTime().AsTime().Sub(started[a.GetStartedEventId()]).Microseconds())/1000)
+			name := scheduled[a.GetScheduledEventId()]
+			out[name] = append(out[name], float64(at.Sub(started[a.GetStartedEventId()]).Microseconds())/1000)
 		}
 	}
 	return out
+}
+
+// reportActivities reports the median and the 95th percentile of each activity.
+func reportActivities(b *testing.B, times map[string][]float64) {
+	for unit, name := range map[string]string{"extract": "ExtractFeatures", "commit": "CommitChunk"} {
+		b.ReportMetric(percentile(times[name], .5), unit+"-p50-ms")
+		b.ReportMetric(percentile(times[name], .95), unit+"-p95-ms")
+	}
 }
 
 func percentile(values []float64, p float64) float64 {
@@ -134,7 +148,8 @@ func percentile(values []float64, p float64) float64 {
 func BenchmarkThousandLines(b *testing.B) {
 	s, all := newStack(b), messages(b)
 	worker := s.worker()
-	var took, agents []float64
+	var took []float64
+	agents := map[string][]float64{}
 	round := 0
 	next := func() {
 		round++
@@ -142,12 +157,16 @@ func BenchmarkThousandLines(b *testing.B) {
 		require.NoError(b, err)
 		status, d := s.mine(s.input("bench", o))
 		require.EqualValues(b, 1000, status.Result.Lines)
-		took, agents = append(took, float64(d.Microseconds())/1000), append(agents, s.activityTimes(status.WorkflowID)...)
+		took = append(took, float64(d.Microseconds())/1000)
+		for name, times := range s.activityTimes(status.WorkflowID) {
+			agents[name] = append(agents[name], times...)
+		}
 	}
 	for range 20 {
 		next()
 	}
-	took, agents = nil, nil
+	took = nil
+	clear(agents)
 	before := worker.cpu()
 	for b.Loop() {
 		next()
@@ -155,8 +174,7 @@ func BenchmarkThousandLines(b *testing.B) {
 	b.ReportMetric((worker.cpu()-before)*1000/float64(len(took)), "worker-cpu-ms/op")
 	b.ReportMetric(percentile(took, .5), "p50-ms")
 	b.ReportMetric(percentile(took, .99), "p99-ms")
-	b.ReportMetric(percentile(agents, .5), "activity-p50-ms")
-	b.ReportMetric(percentile(agents, .95), "activity-p95-ms")
+	reportActivities(b, agents)
 }
 
 // BenchmarkBigSource mines one large source and checks every count against a single thread.
@@ -174,9 +192,8 @@ func BenchmarkBigSource(b *testing.B) {
 		before := worker.cpu()
 		status, d := s.mine(s.input("big", o))
 		require.EqualValues(b, *bigLines, status.Result.Lines)
-		agents := s.activityTimes(status.WorkflowID)
+		reportActivities(b, s.activityTimes(status.WorkflowID))
 		b.ReportMetric(float64(*bigLines)/d.Seconds(), "lines/s")
-		b.ReportMetric(percentile(agents, .95), "activity-p95-ms")
 		b.ReportMetric(worker.peak(), "worker-peak-MB")
 		b.ReportMetric((worker.cpu()-before)*1e9/float64(*bigLines), "worker-cpu-ns/line")
 		b.Logf("%+v", *status.Result)
