@@ -20,9 +20,18 @@ type actor struct {
 	addr string // where that answers
 }
 
+// needsServers leaves a test out of short runs.
+func needsServers(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("skipped: a short run leaves out what starts servers")
+	}
+}
+
 // startActor starts this test binary in a role and waits for its line.
 func startActor(t *testing.T, role, dir string) *actor {
 	t.Helper()
+	needsServers(t)
 	a := &actor{cmd: exec.Command(os.Args[0], dir)}
 	a.cmd.Env = append(os.Environ(), "TARTAN_LOCAL_ROLE="+role)
 	a.cmd.Stderr = os.Stderr
@@ -56,6 +65,7 @@ func openFolder(t *testing.T) string {
 // startPostgres starts a server that is stopped when the test ends.
 func startPostgres(t *testing.T, o PostgresOptions) *Postgres {
 	t.Helper()
+	needsServers(t)
 	if o.Progress == nil {
 		o.Progress = func(text string) { t.Log(text) }
 	}

@@ -26,6 +26,7 @@ import (
 // mavenReachable skips a test, with the reason, where Maven Central cannot be reached; in CI that is a failure.
 func mavenReachable(t *testing.T) {
 	t.Helper()
+	needsServers(t)
 	conn, err := net.DialTimeout("tcp", "repo1.maven.org:443", 5*time.Second)
 	if err == nil {
 		conn.Close()
@@ -75,6 +76,7 @@ func TestPinnedChecksumsArePublished(t *testing.T) {
 
 func TestPostgresOffline(t *testing.T) {
 	t.Parallel()
+	needsServers(t)
 	_, err := StartPostgres(t.Context(), PostgresOptions{DataDir: openFolder(t), HideSystem: true, MavenURL: "http://127.0.0.1:1", UnpackDir: openFolder(t)})
 	require.ErrorIs(t, err, ErrNoPostgres)
 	require.ErrorContains(t, err, "apt install postgresql")

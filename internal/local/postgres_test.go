@@ -93,6 +93,7 @@ func TestPostgresBelowAPrivateFolder(t *testing.T) {
 
 func TestPostgresPort(t *testing.T) {
 	t.Parallel()
+	needsServers(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
@@ -207,6 +208,7 @@ func TestPostgresKilledUnderLoad(t *testing.T) {
 // A first start that is killed leaves nothing that the next one takes for a database.
 func TestPostgresFirstStartInterrupted(t *testing.T) {
 	t.Parallel()
+	needsServers(t)
 	dir := openFolder(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
 	defer cancel()
@@ -221,6 +223,7 @@ func TestPostgresFirstStartInterrupted(t *testing.T) {
 
 func TestPostgresLogOfAFailedStart(t *testing.T) {
 	t.Parallel()
+	needsServers(t)
 	_, err := StartPostgres(t.Context(), PostgresOptions{DataDir: openFolder(t), Settings: map[string]string{"shared_buffers": "nonsense"}})
 	require.ErrorContains(t, err, "shared_buffers", "the error shows what the server logged")
 }

@@ -26,6 +26,7 @@ import (
 // startTemporal starts a server that is stopped when the test ends; the first test that runs on a machine builds it.
 func startTemporal(t *testing.T, o TemporalOptions) *Temporal {
 	t.Helper()
+	needsServers(t)
 	o.Progress = func(text string) { t.Log(text) }
 	srv, err := StartTemporal(t.Context(), o)
 	require.NoError(t, err)
@@ -185,6 +186,7 @@ func TestTemporalWhoseParentIsKilled(t *testing.T) {
 	for _, role := range []string{"temporal", "temporal-survives"} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
+			needsServers(t)
 			dir := openFolder(t)
 			_, err := findTemporal(t.Context(), TemporalOptions{HideSystem: true, Progress: func(text string) { t.Log(text) }})
 			require.NoError(t, err)
