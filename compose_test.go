@@ -1,6 +1,5 @@
 package house
 
-
 import (
 	"context"
 	"os"

@@ -46,6 +46,7 @@ var rooms = map[string]room{
 	"activities":         {ours: []string{"internal"}, forbid: mcpLibrary},
 	"mcp/server":         {ours: []string{"mcp/tools", "workflows", "internal"}},
 	"mcp/tools":          {ours: []string{"workflows", "internal"}},
+	"bench":              {ours: []string{"*"}},
 	"migrations":         {},
 	"devserver":          {},
 	"deploy":             {},

@@ -41,8 +41,12 @@ func TestNextCutsAnyBytesIntoLines(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	in := "a\r\n\nb\x00c\n\xff\xfe\n" + long + "\nend"
 	want := []row{
-		{"a", 0, false}, {"", 3, false}, {"b\x00c", 4, false}, {"\xff\xfe", 8, false},
-		{long[:100], 11, true}, {"end", 1012, false},
+		{"a", 0, false},
+		{"", 3, false},
+		{"b\x00c", 4, false},
+		{"\xff\xfe", 8, false},
+		{long[:100], 11, true},
+		{"end", 1012, false},
 	}
 	require.Equal(t, want, read(t, strings.NewReader(in), 100))
 	require.Equal(t, want, read(t, iotest.OneByteReader(strings.NewReader(in)), 100))
