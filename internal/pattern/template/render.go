@@ -179,22 +179,48 @@ func (r *rendered) continues(i int) bool {
 	return p.word == "" || p.word == r.parts[i-1].word && p.gap == " "
 }
 
-// text returns the template text; with collapse, slots in a row become one.
+// text returns the template text; with collapse, slots in a row become one, and brackets that open between them close with them.
 func (r *rendered) text(collapse bool) string {
 	var b strings.Builder
+	open := ""
 	for i := range r.parts {
 		p := &r.parts[i]
 		if collapse && r.continues(i) {
+			open = brackets(open, p.gap)
 			continue
 		}
-		b.WriteString(p.gap)
+		b.WriteString(closed(open, p.gap))
+		open = ""
 		b.WriteString(p.word)
 		if p.slot {
 			b.WriteString(pattern.Wildcard)
 		}
 	}
-	b.WriteString(r.tail)
+	b.WriteString(closed(open, r.tail))
 	return b.String()
+}
+
+// brackets returns the brackets that are open behind gap, innermost first, given those before it.
+func brackets(open, gap string) string {
+	for i := range len(gap) {
+		switch c := gap[i]; c {
+		case '(', '[', '{':
+			open = string(closing(c)) + open
+		case ')', ']', '}':
+			if open != "" && open[0] == c {
+				open = open[1:]
+			}
+		}
+	}
+	return open
+}
+
+// closed takes the closing of the brackets off the front of gap.
+func closed(open, gap string) string {
+	for open != "" && gap != "" && gap[0] == open[0] {
+		open, gap = open[1:], gap[1:]
+	}
+	return gap
 }
 
 // plan says where the values are.

@@ -1,0 +1,143 @@
+package template_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/template"
+)
+
+// TestStatements says in examples what is a value, what is constant, and how slots are named.
+func TestStatements(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		lines    []string
+		template string
+		slots    []pattern.Slot
+	}{
+		{
+			"values", []string{"read 17 bytes of /var/x.log from 10.0.0.7:22 in 12ms"},
+			"read <*> bytes of <*> from <*> in <*>",
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "path", Type: pattern.Path}, {Name: "ip", Type: pattern.IP}, {Name: "duration", Type: pattern.Duration}},
+		},
+		{
+			"a literal prefix", []string{"stored blk_-1608999687919862906", "stored blk_77"}, "stored blk_<*>",
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}},
+		},
+		{
+			"ids", []string{"job 550e8400-e29b-41d4-a716-446655440000 has digest 9e107d9d372bb6826bd81d3542a419d6"}, "job <*> has digest <*>",
+			[]pattern.Slot{{Name: "uuid", Type: pattern.UUID}, {Name: "hex", Type: pattern.Hex}},
+		},
+		{
+			"keys name slots", []string{`msg="request done" status=200 took=12ms`, `msg="request done" status=404 took=1.5s`}, `msg="request done" status=<*> took=<*>`,
+			[]pattern.Slot{{Name: "status", Type: pattern.Number}, {Name: "took", Type: pattern.Duration}},
+		},
+		{
+			"a quoted value", []string{`msg="cannot open" err="no route to host"`, `msg="cannot open" err="timed out after 3 s"`}, `msg="cannot open" err="<*>"`,
+			[]pattern.Slot{{Name: "err", Type: pattern.Quoted}},
+		},
+		{
+			"JSON", []string{`{"msg":"worker started","n":3,"ok":true,"why":"it was asked to"}`, `{"msg":"worker started","n":44,"ok":false,"why":"nobody knows"}`},
+			`{"msg":"worker started","n":<*>,"ok":<*>,"why":"<*>"}`,
+			[]pattern.Slot{{Name: "n", Type: pattern.Number}, {Name: "ok", Type: pattern.Identifier}, {Name: "why", Type: pattern.Quoted}},
+		},
+		{
+			"an empty value", []string{"auth failed; user= host=10.0.0.1", "auth failed; user=7 host=10.0.0.2"}, "auth failed; user=<*> host=<*>",
+			[]pattern.Slot{{Name: "user", Type: pattern.Text}, {Name: "host", Type: pattern.IP}},
+		},
+		{
+			"a list", []string{"waiting for [3]", "waiting for [3, 4]", "waiting for [3, 4, 5]", "waiting for []"}, "waiting for [<*>]",
+			[]pattern.Slot{{Name: "text", Type: pattern.Text}},
+		},
+		{
+			"a date in words", []string{"restarted at Mon Jul  9 22:53:22 2005 by hand"}, "restarted at <*> by hand",
+			[]pattern.Slot{{Name: "time", Type: pattern.Time}},
+		},
+		{
+			"names", []string{"login of ada ok", "login of bob ok", "login of eve ok", "login of kim ok", "login of max ok", "login of sue ok"}, "login of <*> ok",
+			[]pattern.Slot{{Name: "word", Type: pattern.Word}},
+		},
+		{
+			"a tail", []string{"renewed lease of 7", "renewed lease of 8 after 3 tries"}, "renewed lease of <*> <*>",
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "tail", Type: pattern.Text}},
+		},
+		{"a wildcard in a line", []string{"printed <*> today"}, "printed <<*>> today", []pattern.Slot{{Name: "text", Type: pattern.Text}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			lib := template.NewLibrary(template.Options{})
+			lib.Learn(shapesOf(tally(c.lines...)))
+			require.Equal(t, []pattern.Pattern{pattern.New(c.template, c.slots)}, lib.Patterns())
+		})
+	}
+}
+
+func TestTwinsStayApart(t *testing.T) {
+	t.Parallel()
+	lib := template.NewLibrary(template.Options{})
+	lib.Learn(shapesOf(tally("session opened for 7 at 10.0.0.1", "session closed for 7 at 10.0.0.1", "session opened for 8 at 10.0.0.2")))
+	require.Len(t, lib.Patterns(), 2)
+}
+
+func TestRecogniseFillsValues(t *testing.T) {
+	t.Parallel()
+	lib := template.NewLibrary(template.Options{})
+	lib.Learn(shapesOf(tally("login of ada ok", "login of bob ok", "login of eve ok", "login of kim ok", "login of max ok", "login of sue ok", "renewed lease of 7", "renewed lease of 8 after 3 tries")))
+	ix := lib.Index()
+	for line, want := range map[string][]string{
+		"login of  somebody_new  ok":       {"somebody_new"},
+		"renewed lease of 9":               {"9", ""},
+		"renewed lease of 9 after 2 tries": {"9", "after 2 tries"},
+	} {
+		var m template.Match
+		require.True(t, ix.Recognise([]byte(line), &m), line)
+		var got []string
+		for _, v := range m.Values {
+			got = append(got, line[v.Start:v.End])
+		}
+		require.Equal(t, want, got, line)
+	}
+	var m template.Match
+	require.True(t, ix.Recognise([]byte("login of ada ok"), &m))
+	require.Equal(t, 1.0, m.Confidence)
+	require.True(t, ix.Recognise([]byte("login of zoe ok"), &m))
+	require.Less(t, m.Confidence, 1.0)
+	require.False(t, ix.Recognise([]byte("logout of ada ok"), &m))
+
+	near, ok := ix.Nearest([]byte("login of ada failed"))
+	require.True(t, ok)
+	require.Equal(t, template.Near{Pattern: pattern.Fingerprint("login of <*> ok"), Template: "login of <*> ok", Token: 3, Want: "ok", Got: "failed", Score: 0.75}, near)
+}
+
+func TestReadTallyRefusesDamage(t *testing.T) {
+	t.Parallel()
+	b, err := tally("a 1", "b 2").MarshalBinary()
+	require.NoError(t, err)
+	for i := range b {
+		broken := append([]byte(nil), b...)
+		broken[i] ^= 0x20
+		_, err := template.ReadTally(broken)
+		require.ErrorIs(t, err, template.ErrTally)
+		_, err = template.ReadTally(b[:i])
+		require.ErrorIs(t, err, template.ErrTally)
+	}
+}
+
+func TestTallyRoundTrip(t *testing.T) {
+	t.Parallel()
+	tl := template.NewTally(template.TallyOptions{})
+	for i, at := range []int64{5e9, -3e9, 5e9, 130e9} {
+		tl.Add([]byte("a 1"), []byte{'a' + byte(i)}, at)
+	}
+	b, err := tl.MarshalBinary()
+	require.NoError(t, err)
+	got, err := template.ReadTally(b)
+	require.NoError(t, err)
+	require.Equal(t, tl.Counted(), got)
+	require.Equal(t, []template.Bucket{{Start: -60, Lines: 1}, {Start: 0, Lines: 2}, {Start: 120, Lines: 1}}, got[0].Buckets)
+	require.Equal(t, int64(-3e9), got[0].First)
+	require.Equal(t, "b", got[0].Example)
+}
