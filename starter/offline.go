@@ -34,6 +34,7 @@ type offlineResult struct {
 	Untimed    int64         `json:"untimed"`
 	OtherLines int64         `json:"other_lines"`
 	Shapes     int           `json:"shapes"`
+	Distinct   int           `json:"distinct_patterns"` // also of those that --limit leaves out
 	Seconds    float64       `json:"seconds"`
 	Patterns   []patternView `json:"patterns"`
 }
@@ -148,6 +149,7 @@ func (r *offlineResult) collect(mined *template.Offline, limit int) {
 		}
 		return strings.Compare(string(x.ID), string(y.ID))
 	})
+	r.Distinct = len(r.Patterns)
 	if limit > 0 && len(r.Patterns) > limit {
 		r.Patterns = r.Patterns[:limit]
 	}
@@ -218,7 +220,7 @@ func (a *app) printOffline(r offlineResult) error {
 	if err := a.table(table); err != nil {
 		return err
 	}
-	a.say("%s lines, %s patterns of %s shapes, %.2f s (%s lines/s)%s", count(r.Lines), count(int64(len(r.Patterns))), count(int64(r.Shapes)),
+	a.say("%s lines, %s patterns of %s shapes, %.2f s (%s lines/s)%s", count(r.Lines), count(int64(r.Distinct)), count(int64(r.Shapes)),
 		r.Seconds, count(int64(float64(r.Lines)/max(r.Seconds, 1e-9))), r.remarks())
 	return nil
 }
@@ -235,7 +237,7 @@ func (r offlineResult) remarks() string {
 		fmt.Fprintf(&b, "; %s lines were longer than 64 KiB and were cut", count(r.Truncated))
 	}
 	if r.OtherLines > 0 {
-		fmt.Fprintf(&b, "; the bound on shapes was reached, %s lines are under no pattern", count(r.OtherLines))
+		fmt.Fprintf(&b, "; %s lines are under no pattern (empty, or past the bound on shapes)", count(r.OtherLines))
 	}
 	return b.String()
 }
