@@ -33,7 +33,7 @@ const (
 	compiledPackages = 1215
 )
 
-// buildFlags leave out symbol and debug tables: 155 MB instead of 218 MB.
+// buildFlags leave out symbol and debug tables, a third of the file.
 var buildFlags = []string{"build", "-v", "-buildvcs=false", "-ldflags=-s -w"}
 
 var serverPin = regexp.MustCompile(`(?m)^\s*go\.temporal\.io/server (v\S+)`)
@@ -83,7 +83,7 @@ func buildTemporal(ctx context.Context, cacheDir string, progress func(string)) 
 	if _, err := os.Stat(target); err == nil {
 		return target, version, nil
 	}
-	progress(fmt.Sprintf("building the Temporal server %s, once: it takes some 3 to 10 minutes and 4 GB of Go's caches; "+
+	progress(fmt.Sprintf("building the Temporal server %s, once: it takes some 3 to 8 minutes and 3 GB of Go's caches; "+
 		"the quick way is to install the temporal CLI, which is used instead where it is on PATH", version))
 	src := filepath.Join(dir, "src")
 	if err := writeSources(src); err != nil {

@@ -149,7 +149,8 @@ func (t *Temporal) launch(ctx context.Context, o TemporalOptions, bin temporalBi
 	}
 	how := spec{
 		name: "temporal", path: bin.path, args: args, dir: filepath.Dir(t.File),
-		out: logFile, stdin: bin.own, onParentDeath: syscall.SIGTERM,
+		// Its store survives SIGKILL, and the next start need not wait for a slow end.
+		out: logFile, stdin: bin.own, onParentDeath: syscall.SIGKILL,
 	}
 	if o.survives {
 		how.onParentDeath = 0
