@@ -8,8 +8,11 @@ import (
 	"github.com/tartan-ai/tartan/internal/pattern"
 )
 
-// DefaultMaxShapes bounds a Library unless Options say otherwise.
-const DefaultMaxShapes = 1 << 20
+// DefaultMaxShapes bounds a Library unless Options say otherwise: some 100,000 patterns, which take about 70 MB.
+const DefaultMaxShapes = 300_000
+
+// maxGroup bounds the shapes with the same delimiters, which are partitioned at a time.
+const maxGroup = 1 << 16
 
 // record is a shape in a library.
 type record struct {
@@ -186,7 +189,7 @@ func (l *Library) learn(s Shape, run *learning) int {
 	if i := l.absorb(g); i >= 0 {
 		return i
 	}
-	if l.live >= l.max {
+	if l.live >= l.max || len(l.groups[g].shapes) >= maxGroup {
 		run.ch.Full = true
 		return -1
 	}

@@ -1,5 +1,20 @@
 // Package template mines the templates of text lines and recognises which template a line has. Messages come in; shapes,
 // their exact counts, and the patterns they belong to go out. It knows no file, database or clock.
+//
+//	            scan                 Learn                               Recognise
+//	message ───────────> shape ─────────────────> pattern      message ────────────> pattern + values
+//	                       │                         ▲                      │
+//	                    Tally counts              Library            Index, a view of the
+//	                    lines per shape       partitions shapes      Library, no allocation
+//
+// A shape is a message with its obvious values masked: numbers, addresses, paths, times, ids. It is a function of the message
+// alone, so that anybody can count lines per shape without knowing any other line. A pattern is a set of shapes. Which shapes
+// belong together is decided by the Library from the set of all shapes, whatever their order, and may change as it grows: then
+// shapes move with their counts and the old pattern id becomes an alias. So counts are exact, ids handed out long ago resolve
+// to the pattern of today, and nothing is ever mined twice.
+//
+// The steps are drawn where they are done: the scan in scan.go, the splitting of tables of shapes in partition.go, what words tell
+// about each other in wordbook.go, families and tails in family.go, the absorption of columns with very many words in fold.go.
 package template
 
 import "github.com/tartan-ai/tartan/internal/pattern"
