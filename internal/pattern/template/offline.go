@@ -12,6 +12,8 @@ type Offline struct {
 	tally   *Tally
 	library *Library
 	lines   []uint32 // entry of the tally
+
+	patterns map[ShapeID]pattern.ID // of the shapes counted, as of the last Assign
 }
 
 // NewOffline returns an empty Offline. Without MaxShapes it holds as many shapes as a Library.
@@ -33,23 +35,36 @@ func (o *Offline) Tally() *Tally { return o.tally }
 // Library returns the library as of the last Assign.
 func (o *Offline) Library() *Library { return o.library }
 
+// PatternOf returns the pattern of a shape of the tally, as of the last Assign.
+func (o *Offline) PatternOf(s ShapeID) (pattern.ID, bool) {
+	id, ok := o.patterns[s]
+	return id, ok
+}
+
 // Assign learns all shapes and returns a function that gives the pattern and template text of the i-th line added, in constant
 // time. The id is "" and the template empty for a line that went to Other.
 func (o *Offline) Assign() func(i int) (id pattern.ID, template string) {
 	t := o.tally
 	var shapes []Shape
+	var of []int // the entry of each
 	for k := range t.entries {
 		if e := &t.entries[k]; k != t.other && e.into < 0 {
 			shapes = append(shapes, Shape{ID: e.id, Text: string(e.text)})
+			of = append(of, k)
 		}
 	}
-	o.library.Learn(shapes)
 	patterns := make([]*patternRecord, len(t.entries))
-	for k := range t.entries {
-		e := &t.entries[t.resolve(k)]
-		if i := o.library.find(e.id); i >= 0 {
-			patterns[k] = o.library.patterns.at(int(o.library.records.at(o.library.resolve(i)).pattern))
+	o.patterns = make(map[ShapeID]pattern.ID, len(shapes))
+	// A shape that a wider one took in while learning is not in the library under its own id; the change knows where it went.
+	for j, a := range o.library.Learn(shapes).Assigned {
+		if a.Shape == Other {
+			continue
 		}
+		o.patterns[a.Given] = a.Pattern
+		patterns[of[j]] = o.library.patterns.at(int(o.library.records.at(o.library.resolve(o.library.find(a.Shape))).pattern))
+	}
+	for k := range patterns {
+		patterns[k] = patterns[t.resolve(k)]
 	}
 	return func(i int) (pattern.ID, string) {
 		p := patterns[o.lines[i]]
