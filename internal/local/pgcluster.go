@@ -170,7 +170,7 @@ func (c *cluster) waitReady(ctx context.Context, p *process, url string, begun t
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-slow.C:
-			c.progress("postgres is recovering from a crash")
+			c.progress("postgres is still starting: after a crash it replays its log first")
 		case <-time.After(5 * time.Millisecond):
 		}
 		pm, err := c.postmaster()

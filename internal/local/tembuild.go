@@ -96,7 +96,24 @@ func buildTemporal(ctx context.Context, cacheDir string, progress func(string)) 
 	if err := os.Rename(fresh, target); err != nil {
 		return "", "", fmt.Errorf("keep the built server: %w", err)
 	}
+	removeUnused(cacheDir)
 	return target, version, nil
+}
+
+// unusedAfter is how long the server of another version is kept after its last use.
+const unusedAfter = 30 * 24 * time.Hour
+
+// markUsed notes that a cached server is in use.
+func markUsed(path string) { _ = os.Chtimes(filepath.Dir(path), time.Now(), time.Now()) }
+
+// removeUnused removes servers of other versions that nobody started for long: each takes 90 MB.
+func removeUnused(cacheDir string) {
+	dirs, _ := filepath.Glob(filepath.Join(cacheDir, "temporal-v*"))
+	for _, dir := range dirs {
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > unusedAfter {
+			_ = os.RemoveAll(dir)
+		}
+	}
 }
 
 // eachSource calls fn with every file of the server's module, by its path in it, in the order of the paths.

@@ -103,6 +103,7 @@ func findTemporal(ctx context.Context, o TemporalOptions) (temporalBinary, error
 	if err != nil {
 		return temporalBinary{}, err
 	}
+	markUsed(path)
 	return temporalBinary{path: path, server: strings.TrimPrefix(version, "v"), own: true}, nil
 }
 

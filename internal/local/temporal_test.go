@@ -258,6 +258,11 @@ func fakeGo(t *testing.T, script string) {
 // Two builds at once make one, and both get it.
 func TestBuildTemporalOnce(t *testing.T) {
 	cache, count := t.TempDir(), filepath.Join(t.TempDir(), "count")
+	unused, used := filepath.Join(cache, "temporal-v0.1.0-aaaa"), filepath.Join(cache, "temporal-v0.2.0-bbbb")
+	require.NoError(t, os.Mkdir(unused, 0o755))
+	require.NoError(t, os.Mkdir(used, 0o755))
+	long := time.Now().Add(-unusedAfter - time.Hour)
+	require.NoError(t, os.Chtimes(unused, long, long))
 	fakeGo(t, `echo x >> `+count+`
 echo "go: downloading a v1" >&2; echo "go.temporal.io/server/temporal" >&2; sleep 0.3
 while [ "$1" != -o ]; do shift; done
@@ -281,6 +286,8 @@ test -f main.go && test -f go.sum && printf '#!/bin/sh\necho "tartan-temporal (S
 	body, err := os.ReadFile(count)
 	require.NoError(t, err)
 	require.Equal(t, "x\n", string(body))
+	require.NoDirExists(t, unused)
+	require.DirExists(t, used)
 	all := strings.Join(said, "\n")
 	require.Contains(t, all, "temporal CLI", "it names the quick way")
 	require.Contains(t, all, "waiting for another build")
