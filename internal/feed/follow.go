@@ -45,7 +45,12 @@ type follower struct {
 	placed   bool
 }
 
-const batch = 500
+const (
+	batch = 500
+	// Events are read within milliseconds; a process that was cut off for longer compares revisions when it is back.
+	keepEvents = 24 * time.Hour
+	trimEvery  = time.Hour
+)
 
 // follow reads from one connection until it breaks.
 func (f *follower) follow(ctx context.Context) error {
@@ -68,7 +73,7 @@ func (f *follower) follow(ctx context.Context) error {
 		return err
 	}
 	f.l.log.Info("change feed connected")
-	next := time.Now().Add(f.l.o.Reconcile)
+	next, trim := time.Now().Add(f.l.o.Reconcile), time.Now().Add(trimEvery)
 	for quiet := time.Duration(0); ; {
 		n, err := f.drain(ctx, conn)
 		if err != nil {
@@ -80,6 +85,12 @@ func (f *follower) follow(ctx context.Context) error {
 				return err
 			}
 			next = time.Now().Add(f.l.o.Reconcile)
+		}
+		if time.Now().After(trim) {
+			if _, err := postgres.TrimOutbox(ctx, conn, time.Now().Add(-keepEvents)); err != nil {
+				return err
+			}
+			trim = time.Now().Add(trimEvery)
 		}
 		// A wake-up may come while an older transaction still hides the event: look again soon, then ever later.
 		if quiet = min(2*quiet, f.l.o.Poll); n > 0 || quiet == 0 {
