@@ -122,7 +122,7 @@ func (r *offlineResult) collect(mined *template.Offline, limit int) {
 	histograms := map[pattern.ID]map[int64]int64{}
 	for _, c := range mined.Tally().Counted() {
 		r.Shapes++
-		id, ok := lib.PatternOf(c.ID)
+		id, ok := mined.PatternOf(c.ID)
 		if !ok {
 			r.OtherLines += c.Lines
 			continue
