@@ -151,10 +151,14 @@ func TestCompareWindowsFindsWhatChanged(t *testing.T) {
 		n        int
 		messages string
 	}{
-		{base, 400, "steady traffic seen"}, {later, 410, "steady traffic seen"},
-		{base, 50, "disk nearly full"}, {later, 300, "disk nearly full"},
-		{base, 300, "cache warmed up"}, {later, 30, "cache warmed up"},
-		{base, 200, "heartbeat received fine"}, {later, 100, "panic while writing"},
+		{base, 400, "steady traffic seen"},
+		{later, 410, "steady traffic seen"},
+		{base, 50, "disk nearly full"},
+		{later, 300, "disk nearly full"},
+		{base, 300, "cache warmed up"},
+		{later, 30, "cache warmed up"},
+		{base, 200, "heartbeat received fine"},
+		{later, 100, "panic while writing"},
 		{later, 2, "rare oddity happened"},
 	} {
 		m.commit(t, tally(c.at, count(c.n, c.messages)...))
