@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,6 +61,33 @@ func openFolder(t *testing.T) string {
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o711))
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+// seed is a data folder with an empty database, made once: a copy takes a tenth of the time of a new one.
+var seed struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// folderWithDatabase is a data folder after its first start.
+func folderWithDatabase(t *testing.T) string {
+	t.Helper()
+	needsServers(t)
+	seed.once.Do(func() {
+		if seed.dir, seed.err = os.MkdirTemp("", "tartan-local-seed-"); seed.err != nil {
+			return
+		}
+		var pg *Postgres
+		if pg, seed.err = StartPostgres(context.Background(), PostgresOptions{DataDir: filepath.Join(seed.dir, "data")}); seed.err == nil {
+			seed.err = pg.Stop(context.Background())
+		}
+	})
+	require.NoError(t, seed.err)
+	dir := filepath.Join(openFolder(t), "data")
+	out, err := exec.Command("cp", "-a", filepath.Join(seed.dir, "data"), dir).CombinedOutput()
+	require.NoError(t, err, string(out))
 	return dir
 }
 

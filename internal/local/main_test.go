@@ -15,7 +15,11 @@ import (
 func TestMain(m *testing.M) {
 	role := os.Getenv("TARTAN_LOCAL_ROLE")
 	if role == "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		if seed.dir != "" {
+			_ = os.RemoveAll(seed.dir)
+		}
+		os.Exit(code)
 	}
 	if err := play(role, os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, err)

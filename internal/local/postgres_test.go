@@ -56,7 +56,7 @@ func TestPostgresStartsAgainWithItsData(t *testing.T) {
 
 func TestPostgresRefusesAWrongPassword(t *testing.T) {
 	t.Parallel()
-	dir := openFolder(t)
+	dir := folderWithDatabase(t)
 	pg := startPostgres(t, PostgresOptions{DataDir: dir})
 	u, err := url.Parse(pg.URL)
 	require.NoError(t, err)
@@ -98,7 +98,7 @@ func TestPostgresPort(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	port := l.Addr().(*net.TCPAddr).Port
-	dir := openFolder(t)
+	dir := folderWithDatabase(t)
 	_, err = StartPostgres(t.Context(), PostgresOptions{DataDir: dir, Port: port})
 	var taken *PortTakenError
 	require.ErrorAs(t, err, &taken)
@@ -118,7 +118,7 @@ func TestPostgresWhoseParentIsKilled(t *testing.T) {
 	for _, role := range []string{"postgres", "postgres-survives"} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
-			dir := openFolder(t)
+			dir := folderWithDatabase(t)
 			parent := startActor(t, role, dir)
 			execute(t, parent.addr, "create table t (v int)")
 			execute(t, parent.addr, "insert into t values (7)")
@@ -143,7 +143,7 @@ func TestPostgresWhoseParentIsKilled(t *testing.T) {
 // The number in a stale postmaster.pid may belong to any program: it is neither killed nor in the way.
 func TestPostgresWithAStalePidFile(t *testing.T) {
 	t.Parallel()
-	dir := openFolder(t)
+	dir := folderWithDatabase(t)
 	pg := startPostgres(t, PostgresOptions{DataDir: dir})
 	stopPostgres(t, pg)
 	other, err := start(spec{name: "other", path: "/bin/sleep", args: []string{"1000"}, onParentDeath: syscall.SIGKILL})
@@ -159,7 +159,7 @@ func TestPostgresWithAStalePidFile(t *testing.T) {
 // What is acknowledged survives SIGKILL of the postmaster under load, round after round.
 func TestPostgresKilledUnderLoad(t *testing.T) {
 	t.Parallel()
-	dir := openFolder(t)
+	dir := folderWithDatabase(t)
 	pg := startPostgres(t, PostgresOptions{DataDir: dir, Fsync: true})
 	execute(t, pg.URL, "create table acked (id bigint generated always as identity, writer int, n int, filler text)")
 	var mu sync.Mutex
@@ -224,7 +224,7 @@ func TestPostgresFirstStartInterrupted(t *testing.T) {
 func TestPostgresLogOfAFailedStart(t *testing.T) {
 	t.Parallel()
 	needsServers(t)
-	_, err := StartPostgres(t.Context(), PostgresOptions{DataDir: openFolder(t), Settings: map[string]string{"shared_buffers": "nonsense"}})
+	_, err := StartPostgres(t.Context(), PostgresOptions{DataDir: folderWithDatabase(t), Settings: map[string]string{"shared_buffers": "nonsense"}})
 	require.ErrorContains(t, err, "shared_buffers", "the error shows what the server logged")
 }
 
