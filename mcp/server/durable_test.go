@@ -121,6 +121,16 @@ func TestDurablePath(t *testing.T) {
 		call(&again, "mine_patterns", args)
 		require.True(t, again.Existed)
 		require.Equal(t, first.WorkflowID, again.WorkflowID)
+		var changed struct {
+			Changes []struct{ Kind, Example, Page string }
+		}
+		call(&changed, "compare_windows", `{"library":"`+transport+`"}`)
+		require.NotEmpty(t, changed.Changes)
+		for _, change := range changed.Changes {
+			require.Equal(t, "new", change.Kind)
+			require.NotEmpty(t, change.Example)
+			require.Contains(t, change.Page, "http://127.0.0.1:8233/namespaces/default/workflows/process%2F", "a link to the run that brought it in")
+		}
 		var all struct {
 			Workflows []struct{ ID, State string }
 		}

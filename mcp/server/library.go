@@ -141,6 +141,16 @@ func (s *Server) resource(ctx context.Context, uri string) (text []byte, err err
 	if !c.Role.AtLeast(access.Viewer) {
 		return nil, &tools.Error{Kind: tools.Denied, Message: "you have no role in workspace " + c.Workspace}
 	}
+	return s.readAs(ctx, c, uri)
+}
+
+// readAs reads a resource for a caller whose membership was checked; a panic is an error.
+func (s *Server) readAs(ctx context.Context, c tools.Call, uri string) (text []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			text, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
 	s.entered("resource")
 	return s.suite.Read(ctx, c, uri)
 }

@@ -111,7 +111,7 @@ func (w *watchers) tell(ctx context.Context, key watchKey, one watched) {
 	if err != nil {
 		return
 	}
-	text, err := w.server.suite.Read(ctx, c, key.uri)
+	text, err := w.server.readAs(ctx, c, key.uri)
 	if err != nil || bytes.Equal(text, one.last) {
 		return
 	}
@@ -141,7 +141,7 @@ func (w *watchers) add(ctx context.Context, key watchKey, listen any) bool {
 	if err != nil {
 		return false
 	}
-	text, err := w.server.suite.Read(ctx, c, key.uri)
+	text, err := w.server.readAs(ctx, c, key.uri)
 	if err != nil {
 		return false
 	}

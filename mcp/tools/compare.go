@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
@@ -20,7 +21,7 @@ type compareArgs struct {
 	BaseFrom instant `json:"base_from" note:"Start of what it is compared with; as long before base_to as the window is if not given"`
 	BaseTo   instant `json:"base_to" note:"Its end; from if not given"`
 	MinLines int     `json:"min_lines" min:"1" max:"1000000000" default:"1" note:"Leave out patterns with fewer lines in both windows"`
-	Limit    int     `json:"limit" min:"1" max:"200" default:"20"`
+	Limit    int     `json:"limit" min:"1" max:"200" default:"15"`
 }
 
 type window struct {
@@ -46,6 +47,7 @@ type windowChange struct {
 	Ratio    float64    `json:"ratio,omitempty"` // of the rates; absent when new or gone
 	LastSeen string     `json:"last_seen,omitempty"`
 	Example  string     `json:"example,omitempty"`
+	Page     string     `json:"page,omitempty"` // of the workflow that brought the example in, in Temporal's web UI
 	Resource string     `json:"resource"`
 }
 
@@ -103,6 +105,7 @@ func (in *compareArgs) windows(now time.Time) (q postgres.Compare, err error) {
 }
 
 func (s *Suite) addChanges(ctx context.Context, tx pgx.Tx, lib postgres.Library, found []postgres.WindowChange, out *comparison) error {
+	from := origins{suite: s, tx: tx, found: map[uuid.UUID]postgres.Source{}}
 	for _, f := range found {
 		change := windowChange{
 			Kind: f.Kind, ID: f.ID, Name: f.Name, Template: cut(f.Template, maxExample), Before: f.Before, After: f.After, LastSeen: stamp(f.LastSeen),
@@ -116,7 +119,11 @@ func (s *Suite) addChanges(ctx context.Context, tx pgx.Tx, lib postgres.Library,
 			return err
 		}
 		if len(examples) > 0 {
-			change.Example = cut(examples[0].Line, maxExample)
+			line, err := from.example(ctx, examples[0])
+			if err != nil {
+				return err
+			}
+			change.Example, change.Page = cut(line.Line, maxValue), line.Page
 		}
 		out.Changes = append(out.Changes, change)
 	}

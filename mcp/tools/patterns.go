@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
@@ -118,8 +119,34 @@ type patternDetail struct {
 }
 
 type exampleLine struct {
-	Line string `json:"line"`
-	At   string `json:"at,omitempty"`
+	Line     string `json:"line"`
+	At       string `json:"at,omitempty"`
+	Source   string `json:"source,omitempty"`
+	Workflow string `json:"workflow,omitempty"` // that brought it in
+	Page     string `json:"page,omitempty"`     // of the workflow, in Temporal's web UI
+}
+
+// origins finds what brought an example in; several examples often share a source.
+type origins struct {
+	suite *Suite
+	tx    pgx.Tx
+	found map[uuid.UUID]postgres.Source
+}
+
+func (o *origins) example(ctx context.Context, e postgres.Example) (exampleLine, error) {
+	source, ok := o.found[e.SourceID]
+	if !ok {
+		var err error
+		if source, err = postgres.SourceByID(ctx, o.tx, e.SourceID); err != nil && !errors.Is(err, postgres.ErrNotFound) {
+			return exampleLine{}, err
+		}
+		o.found[e.SourceID] = source
+	}
+	out := exampleLine{Line: cut(e.Line, maxExample), At: stamp(e.At), Source: cut(source.Name, maxValue), Workflow: source.WorkflowID}
+	if source.WorkflowID != "" {
+		out.Page = o.suite.page(source.WorkflowID, "")
+	}
+	return out, nil
 }
 
 func (s *Suite) getPattern() Tool {
@@ -170,8 +197,13 @@ func (s *Suite) addHistory(ctx context.Context, tx pgx.Tx, lib postgres.Library,
 		if err != nil {
 			return err
 		}
+		from := origins{suite: s, tx: tx, found: map[uuid.UUID]postgres.Source{}}
 		for _, e := range found {
-			out.Examples = append(out.Examples, exampleLine{Line: cut(e.Line, maxExample), At: stamp(e.At)})
+			line, err := from.example(ctx, e)
+			if err != nil {
+				return err
+			}
+			out.Examples = append(out.Examples, line)
 		}
 	}
 	if row.LastSeen.IsZero() {
