@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+//go:generate go run -C ../.. ./internal/postgres/schemadoc
+
 // The catalogue, table by table in the order in which the migrations make them.
 const (
 	tablesSQL = `select c.oid::bigint, c.relname::text, coalesce(obj_description(c.oid, 'pg_class'), ''),
