@@ -106,10 +106,9 @@ func Libraries(ctx context.Context, q Querier, workspaceID uuid.UUID) ([]Library
 func LockLibrary(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Library, error) {
 	// A plan made for any number of rows, which a prepared statement gets after five executions, takes unnest for ten
 	// rows and loops over the tables: 300 ms and more instead of 30 for a tally of 750 shapes.
-	if _, err := tx.Exec(ctx, `set local plan_cache_mode = force_custom_plan`); err != nil {
-		return Library{}, fmt.Errorf("lock library %s: %w", id, err)
-	}
-	l, err := one(ctx, tx, scanLibrary, `select `+libraryColumns+` from tartan.libraries where id = $1 for no key update`, id)
+	l, err := one(ctx, tx, scanLibrary, `
+		select `+libraryColumns+` from tartan.libraries l, set_config('plan_cache_mode', 'force_custom_plan', true)
+		where id = $1 for no key update of l`, id)
 	if errors.Is(err, ErrNotFound) {
 		// Row level security hides a row from "for update" that may be read but not updated.
 		if _, readErr := LibraryByID(ctx, tx, id); readErr == nil {
