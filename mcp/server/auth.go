@@ -203,6 +203,10 @@ func (s *Server) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 	servers := s.config.AuthServers
 	if servers == nil {
 		servers = []string{}
+		// Supabase's issuer is also the address of its authorization server; the local stack's is only a name.
+		if strings.HasPrefix(s.config.Expect.Issuer, "https://") || strings.HasPrefix(s.config.Expect.Issuer, "http://") {
+			servers = append(servers, s.config.Expect.Issuer)
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "max-age=3600")

@@ -92,12 +92,17 @@ func (f *Fixtures) required(tool string) string {
 
 func (f *Fixtures) serves(uri string) bool { return f != nil && f.Serves(uri) }
 
+// untilExpiry is ctx for a stream, which ends with its token and with the server.
 func (s *Server) untilExpiry(ctx context.Context) (context.Context, context.CancelFunc) {
 	id, _ := identityOf(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	detach := context.AfterFunc(s.streams, cancel)
+	end := func() { detach(); cancel() }
 	if id.Claims.Expires.IsZero() {
-		return context.WithCancel(ctx)
+		return ctx, end
 	}
-	return context.WithDeadline(ctx, id.Claims.Expires)
+	ctx, expire := context.WithDeadline(ctx, id.Claims.Expires)
+	return ctx, func() { expire(); end() }
 }
 
 // read reads one of our resources for mcp-go's handler to hand on; what is not ours is left to mcp-go.

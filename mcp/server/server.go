@@ -42,7 +42,7 @@ type Config struct {
 	Keys           access.Keys
 	Expect         access.Expect // Audience is what tokens must name, normally ResourceURL
 	ResourceURL    string        // where clients reach the endpoint, such as http://127.0.0.1:7017/mcp
-	AuthServers    []string      // issuers that clients may get a token from, for the metadata document; none where tokens come from `tartan token`
+	AuthServers    []string      // where clients get a token, for the metadata document; nil is Expect.Issuer where that is a URL
 	AllowedOrigins []string      // web origins beside ResourceURL's own
 	TemporalUIURL  string        // for links to a workflow's page; "" for none
 	ReadOnly       bool          // serve only tools that change nothing
@@ -81,6 +81,9 @@ type Server struct {
 	sessions *sessions
 	watch    *watchers
 	stop     context.CancelFunc
+	streams  context.Context // ends when streams must, before the requests under way
+	cut      context.CancelFunc
+	mounted  []*mcpserver.StreamableHTTPServer
 	now      func() time.Time
 	entered  func(what string) // told when a handler starts, so that tests can prove that none did
 }
@@ -113,6 +116,7 @@ func New(c Config) (*Server, error) {
 	s.mcp = s.newLibraryServer(all)
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
+	s.streams, s.cut = context.WithCancel(ctx)
 	s.watch = newWatchers(s)
 	if c.Libraries != nil {
 		unsubscribe := c.Libraries.Subscribe(s.watch.note)
@@ -124,8 +128,13 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Close ends what the server does in the background. Handlers under way go on.
-func (s *Server) Close() { s.stop() }
+// Close ends streams and what the server does in the background. Other requests under way go on.
+func (s *Server) Close() {
+	s.stop()
+	for _, m := range s.mounted {
+		_ = m.Shutdown(context.Background()) // it only ends sessions: the listener is ours
+	}
+}
 
 // Version is the version of the module that the binary was built from.
 func Version() string {
@@ -135,7 +144,7 @@ func Version() string {
 	return "(devel)"
 }
 
-// Handler serves Path, the metadata document of RFC 9728 and /healthz. Everything but the last two needs a token.
+// Handler makes a handler that serves Path, the metadata document of RFC 9728 and /healthz. Everything but the last two needs a token.
 func (s *Server) Handler() http.Handler {
 	streamable := mcpserver.NewStreamableHTTPServer(s.mcp,
 		mcpserver.WithSessionIdManagerResolver(s.sessions),
@@ -145,6 +154,7 @@ func (s *Server) Handler() http.Handler {
 		mcpserver.WithDisableLocalhostProtection(true),
 		mcpserver.WithStreamableHTTPLogger(slog.New(zapslog.NewHandler(s.log.Core()))),
 	)
+	s.mounted = append(s.mounted, streamable)
 	mux := http.NewServeMux()
 	mux.Handle(Path, s.authenticated(s.routed(streamable)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
@@ -155,11 +165,10 @@ func (s *Server) Handler() http.Handler {
 
 // Serve answers on l until ctx ends, then lets requests under way finish for up to five seconds. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	streams, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
+	requests := context.WithoutCancel(ctx)
 	h := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return streams },
+		BaseContext: func(net.Listener) context.Context { return requests },
 		ErrorLog:    zap.NewStdLog(s.log),
 	}
 	done := make(chan error, 1)
@@ -169,8 +178,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("serve MCP on %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
-	// Streams never finish by themselves.
-	time.AfterFunc(time.Second, cut)
+	s.cut() // streams never finish by themselves
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := h.Shutdown(wait); err != nil {
