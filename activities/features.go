@@ -28,8 +28,8 @@ const ahead = 16 << 10
 // further is the size of the requests after that.
 const further = 256 << 10
 
-// beatBytes is how many bytes are read between two heartbeats.
-const beatBytes = 1 << 20
+// checkBytes is how many bytes are read between two looks at whether to go on.
+const checkBytes = 256 << 10
 
 // ExtractFeatures counts the shapes of the lines that start in a byte range and puts the tally into the bucket. The
 // same input gives the same tally, so a doubled or retried call costs time only. It holds a few fixed buffers and the
@@ -43,8 +43,8 @@ func (f *Features) ExtractFeatures(ctx context.Context, in ExtractInput) (*Extra
 	c := &chunk{
 		in: in, bucket: f.Bucket,
 		clock: clock{parser: header.NewParser(in.ReceivedAt), arrival: in.ReceivedAt.UnixNano(), out: t},
-		beat:  func(bytes int64) { beat(ctx, bytes) },
 	}
+	defer c.done.beating(ctx)()
 	if err := c.read(ctx); err != nil {
 		return nil, typed(fmt.Sprintf("read bytes %d to %d of the source", in.Start, in.End), err)
 	}
@@ -67,7 +67,7 @@ type chunk struct {
 	in     ExtractInput
 	bucket *bucket.Bucket
 	clock  clock
-	beat   func(bytes int64)
+	done   progress
 
 	lines, bytes, truncated int64
 	lookedBack              bool
@@ -81,7 +81,7 @@ func (c *chunk) read(ctx context.Context) error {
 	if c.in.Start > 0 {
 		lr.Next() // the end of a line that the chunk before owns
 	}
-	first, next := from+lr.Consumed(), int64(beatBytes)
+	first, next := from+lr.Consumed(), int64(checkBytes)
 	for {
 		line, ok := lr.Next()
 		at := from + lr.Offset()
@@ -96,8 +96,8 @@ func (c *chunk) read(ctx context.Context) error {
 			return err
 		}
 		if c.bytes = from + lr.Consumed() - first; c.bytes >= next {
-			next = c.bytes + beatBytes
-			c.beat(c.bytes)
+			next = c.bytes + checkBytes
+			c.done.bytes.Store(c.bytes)
 			if err := ctx.Err(); err != nil {
 				return err
 			}

@@ -113,7 +113,7 @@ func TestChunksDoNotChangeWhatIsCounted(t *testing.T) {
 			for start := int64(0); start < o.Size; start += size {
 				c := &chunk{
 					in: ExtractInput{Key: o.Key, Start: start, End: min(start+size, o.Size)}, bucket: store,
-					clock: clock{parser: header.NewParser(arrival), arrival: arrival.UnixNano(), out: got}, beat: func(int64) {},
+					clock: clock{parser: header.NewParser(arrival), arrival: arrival.UnixNano(), out: got},
 				}
 				require.NoError(t, c.read(ctx))
 				sum.Lines, sum.Bytes = sum.Lines+c.lines, sum.Bytes+c.bytes

@@ -2,16 +2,21 @@ package activities
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 )
 
-// beatEvery is how often an activity that cannot count its progress says that it lives. The SDK sends fewer.
+// beatEvery is how often an activity says that it lives. It does so by the clock and not by what it has done, because
+// one step may take long: a row lock that another holds, or a fold of very many shapes. The SDK sends fewer.
 const beatEvery = 500 * time.Millisecond
 
-// beating records heartbeats until stop is called: for work that waits on others, such as a row lock.
-func beating(ctx context.Context) (stop func()) {
+// progress counts the bytes done, for the heartbeat's details.
+type progress struct{ bytes atomic.Int64 }
+
+// beating records heartbeats until stop is called. A local activity has none.
+func (p *progress) beating(ctx context.Context) (stop func()) {
 	if activity.GetInfo(ctx).IsLocalActivity {
 		return func() {}
 	}
@@ -26,16 +31,9 @@ func beating(ctx context.Context) (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				activity.RecordHeartbeat(ctx)
+				activity.RecordHeartbeat(ctx, p.bytes.Load())
 			}
 		}
 	}()
 	return func() { close(done) }
-}
-
-// beat records progress in bytes; a local activity has no heartbeat.
-func beat(ctx context.Context, bytes int64) {
-	if !activity.GetInfo(ctx).IsLocalActivity {
-		activity.RecordHeartbeat(ctx, bytes)
-	}
 }

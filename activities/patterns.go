@@ -31,7 +31,8 @@ const maxTally = 64 << 20
 // there already was counted before: nothing is added, and the numbers of the row are returned. So it does not matter
 // how often a chunk is committed, or whether an answer was lost.
 func (p *Patterns) CommitChunk(ctx context.Context, in CommitInput) (*Committed, error) {
-	defer beating(ctx)()
+	var alive progress
+	defer alive.beating(ctx)()
 	counted, err := p.tally(ctx, in.Extracted.Tally)
 	if err != nil {
 		return nil, err

@@ -190,7 +190,9 @@ func (r *Runs) decompress(ctx context.Context, src postgres.Source) (postgres.So
 		return src, typed("open the source", err)
 	}
 	defer raw.Close()
-	stored := &counter{r: raw, beat: func(int64) {}}
+	var done, read progress
+	defer done.beating(ctx)()
+	stored := &counter{r: raw, done: &read}
 	stream, kind, err := lines.Decompress(stored)
 	if stored.err != nil {
 		return src, typed("read the source", stored.err)
@@ -199,7 +201,7 @@ func (r *Runs) decompress(ctx context.Context, src postgres.Source) (postgres.So
 		return src, final(SourceUnreadable, err, unzip)
 	}
 	defer stream.Close()
-	plain := &counter{r: stream, beat: func(n int64) { beat(ctx, n) }}
+	plain := &counter{r: stream, done: &done}
 	o, err := r.Bucket.Put(ctx, plain)
 	switch {
 	case stored.err != nil:
@@ -217,21 +219,16 @@ func (r *Runs) decompress(ctx context.Context, src postgres.Source) (postgres.So
 
 var errTooLarge = fmt.Errorf("the source decompresses to more than %d bytes", int64(MaxPlainBytes))
 
-// counter heartbeats while it is read, and remembers the error of the stream apart from that of the store.
+// counter counts what is read, and remembers the error of the stream apart from that of the store.
 type counter struct {
-	r       io.Reader
-	beat    func(int64)
-	n, next int64
-	err     error
+	r    io.Reader
+	done *progress
+	err  error
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	if c.n += int64(n); c.n >= c.next {
-		c.next = c.n + beatBytes
-		c.beat(c.n)
-	}
-	if c.n > MaxPlainBytes {
+	if c.done.bytes.Add(int64(n)) > MaxPlainBytes {
 		err = errTooLarge
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
