@@ -133,7 +133,7 @@ func (l *Library) bundles(stem uint64, made renderings) []bundle {
 	root := make(map[uint64]uint64, len(list))
 	for _, key := range list {
 		root[key] = key
-		r := l.rendered(l.family(key).members[0], made)
+		r := l.least(l.family(key).members, made)
 		for _, p := range r.prefixes() {
 			if k, ok := slices.BinarySearch(list, p); ok {
 				root[key] = list[k]
@@ -273,6 +273,22 @@ func (l *Library) record(p pattern.Pattern, run *learning) uint32 {
 		run.touched[uint32(k)] = struct{}{}
 	}
 	return uint32(k)
+}
+
+// least returns the template of the members that has the least text.
+func (l *Library) least(members []member, made renderings) rendered {
+	best := l.rendered(members[0], made)
+	if len(members) == 1 {
+		return best
+	}
+	text := best.text(false)
+	for _, m := range members[1:] {
+		r := l.rendered(m, made)
+		if t := r.text(false); t < text {
+			best, text = r, t
+		}
+	}
+	return best
 }
 
 // renderings are templates of clusters that were made in this call of Learn: some of them, for they are much larger than what is

@@ -19,29 +19,36 @@ import (
 const (
 	foldAt        = 256  // shapes that differ in one column
 	foldClusterAt = 2048 // shapes of one cluster, whatever columns they differ in
-	watchAt       = 128  // where the estimate makes way for an exact count
 	counterBits   = 17
 )
 
-// columnCounter estimates how many shapes are equal but for one column, for all columns of all shapes, in fixed memory, and counts
-// exactly where there are many. The estimate is never too low.
+// columnCounter estimates how many live shapes are equal but for one column, for all columns of all shapes, in fixed memory, and
+// counts exactly where there are many. The estimate is never too low. Shapes that fold are taken out again, so that a library that
+// was loaded from its live shapes goes on like the one that learnt them.
 type columnCounter struct {
-	rows  [2][]uint16
+	rows  [2][]uint32
 	exact map[uint64]uint32
 }
 
 func newColumnCounter() columnCounter {
-	return columnCounter{rows: [2][]uint16{make([]uint16, 1<<counterBits), make([]uint16, 1<<counterBits)}, exact: map[uint64]uint32{}}
+	return columnCounter{rows: [2][]uint32{make([]uint32, 1<<counterBits), make([]uint32, 1<<counterBits)}, exact: map[uint64]uint32{}}
 }
 
 func (c *columnCounter) add(key uint64) (estimate int) {
 	a, b := &c.rows[0][key>>(64-counterBits)], &c.rows[1][key&(1<<counterBits-1)]
-	for _, x := range []*uint16{a, b} {
-		if *x < 1<<16-1 {
-			*x++
-		}
-	}
+	*a++
+	*b++
 	return int(min(*a, *b))
+}
+
+func (c *columnCounter) remove(key uint64) {
+	c.rows[0][key>>(64-counterBits)]--
+	c.rows[1][key&(1<<counterBits-1)]--
+	if n, ok := c.exact[key]; ok && n > 1 {
+		c.exact[key] = n - 1
+	} else {
+		delete(c.exact, key)
+	}
 }
 
 // absorbed returns the columns of the scanned text that take any word.
@@ -78,28 +85,35 @@ func (l *Library) absorb(g uint32) int {
 	return -1
 }
 
+// column returns the key under which the scanned shape is counted for column c, if that is a word.
+func (s *scanner) column(c int) (m mask, key uint64, ok bool) {
+	if t := &s.tokens[c]; t.kind != kindWord && !t.prefixed {
+		return m, 0, false
+	}
+	m.set(c)
+	return m, uint64(s.with(&m)) + uint64(c+1)*k1, true
+}
+
 // countColumns counts the shape that was just added under each of its columns, and folds where that makes too many.
 func (l *Library) countColumns(i int, g uint32, run *learning) {
 	var full []mask
 	for c := range l.scan.tokens {
-		if t := &l.scan.tokens[c]; t.kind != kindWord && !t.prefixed {
+		m, key, ok := l.scan.column(c)
+		if !ok {
 			continue
 		}
-		var m mask
-		m.set(c)
-		key := uint64(l.scan.with(&m))
 		estimate := l.columns.add(key)
 		n, watched := l.columns.exact[key]
 		switch {
 		case watched:
 			n++
-		case estimate >= watchAt:
-			n = l.countColumn(g, m, key)
+		case estimate >= l.foldAt/2:
+			n = l.countColumn(g, c, key)
 		default:
 			continue
 		}
 		l.columns.exact[key] = n
-		if n >= foldAt {
+		if int(n) >= l.foldAt {
 			full = append(full, m)
 		}
 	}
@@ -110,14 +124,14 @@ func (l *Library) countColumns(i int, g uint32, run *learning) {
 	}
 }
 
-// countColumn counts the shapes of a group that are equal but for the column in m.
-func (l *Library) countColumn(g uint32, m mask, key uint64) (n uint32) {
+// countColumn counts the shapes of a group that are equal but for column c.
+func (l *Library) countColumn(g uint32, c int, key uint64) (n uint32) {
 	var s scanner
 	s.parse = true
 	for _, i := range l.groups[g].shapes {
 		r := l.records.at(int(i))
 		s.scan(l.texts.get(r.text, int(r.length)))
-		if uint64(s.with(&m)) == key {
+		if _, k, ok := s.column(c); ok && k == key {
 			n++
 		}
 	}
@@ -180,6 +194,11 @@ func (l *Library) widen(g uint32, i int, m mask, run *learning) {
 			run.orphans[r.pattern] = append(run.orphans[r.pattern], uint32(i))
 			l.patterns.edit(int(r.pattern)).shapes--
 		}
+		for c := range s.tokens {
+			if _, key, ok := s.column(c); ok {
+				l.columns.remove(key)
+			}
+		}
 		w := l.records.edit(int(k))
 		w.folded, w.cluster, w.pattern = true, uint32(i), noPattern
 		l.live--
@@ -190,7 +209,7 @@ func (l *Library) widen(g uint32, i int, m mask, run *learning) {
 
 // foldCluster absorbs the columns of words of a cluster that has grown very large. It returns whether it did.
 func (l *Library) foldCluster(g uint32, c *cluster, run *learning) bool {
-	if len(c.rows) < foldClusterAt || c.vars == (mask{}) {
+	if len(c.rows) < l.foldClusterAt || c.vars == (mask{}) {
 		return false
 	}
 	wide := map[ShapeID]uint32{}

@@ -33,28 +33,29 @@ type record struct {
 // Each step is a pure function of the set of shapes, so that the order in which they come does not matter, and only the groups
 // and families that a new shape touches are computed again.
 type Library struct {
-	max      int
-	texts    arena
-	records  pages[record]
-	byID     table
-	live     int // records that are not folded
-	views    pages[*groupView]
-	bySkel   table
-	groups   []*group
-	families pages[family]
-	byKey    table
-	idle     []uint32            // families without members
-	stems    map[uint64]uint64   // first words of families -> the key of the only one
-	shared   map[uint64][]uint64 // first words of several families -> their keys, sorted
-	patterns pages[patternRecord]
-	byName   table
-	named    int
-	free     []uint32
-	plans    pages[[]slotPlan]
-	planOf   map[string]uint32 // plan, packed -> its place
-	words    wordbook
-	columns  columnCounter
-	scan     scanner
+	max                   int
+	foldAt, foldClusterAt int
+	texts                 arena
+	records               pages[record]
+	byID                  table
+	live                  int // records that are not folded
+	views                 pages[*groupView]
+	bySkel                table
+	groups                []*group
+	families              pages[family]
+	byKey                 table
+	idle                  []uint32            // families without members
+	stems                 map[uint64]uint64   // first words of families -> the key of the only one
+	shared                map[uint64][]uint64 // first words of several families -> their keys, sorted
+	patterns              pages[patternRecord]
+	byName                table
+	named                 int
+	free                  []uint32
+	plans                 pages[[]slotPlan]
+	planOf                map[string]uint32 // plan, packed -> its place
+	words                 wordbook
+	columns               columnCounter
+	scan                  scanner
 }
 
 // patternRecord is a pattern in one string: its template, its slots as names closed by the byte of their type, its id.
@@ -98,7 +99,7 @@ func NewLibrary(o Options) *Library {
 		o.MaxShapes = DefaultMaxShapes
 	}
 	l := &Library{
-		max: o.MaxShapes, stems: map[uint64]uint64{}, shared: map[uint64][]uint64{}, words: newWordbook(), columns: newColumnCounter(),
+		max: o.MaxShapes, foldAt: foldAt, foldClusterAt: foldClusterAt, stems: map[uint64]uint64{}, shared: map[uint64][]uint64{}, words: newWordbook(), columns: newColumnCounter(),
 		planOf: map[string]uint32{},
 	}
 	l.scan.parse = true

@@ -19,12 +19,13 @@ type follower struct {
 	aliases map[pattern.ID]pattern.ID
 	handed  map[ShapeID][]pattern.ID // every id a shape ever had
 	lines   map[ShapeID]int64
+	texts   map[ShapeID]string
 }
 
 func newFollower() *follower {
 	return &follower{
 		shapes: map[ShapeID]pattern.ID{}, folded: map[ShapeID]ShapeID{}, alive: map[pattern.ID]pattern.Pattern{},
-		aliases: map[pattern.ID]pattern.ID{}, handed: map[ShapeID][]pattern.ID{}, lines: map[ShapeID]int64{},
+		aliases: map[pattern.ID]pattern.ID{}, handed: map[ShapeID][]pattern.ID{}, lines: map[ShapeID]int64{}, texts: map[ShapeID]string{},
 	}
 }
 
@@ -32,6 +33,7 @@ func (f *follower) apply(t *testing.T, ch Change, counted []Counted) {
 	t.Helper()
 	for _, s := range ch.Added {
 		f.shapes[s.ID] = ""
+		f.texts[s.ID] = s.Text
 	}
 	for _, x := range ch.Folded {
 		require.Contains(t, f.shapes, x.From)
@@ -94,6 +96,17 @@ func (f *follower) check(t *testing.T, l *Library) {
 	}
 }
 
+// reload learns the live shapes anew, as a process does that starts.
+func (f *follower) reload() *Library {
+	var shapes []Shape
+	for id := range f.shapes {
+		shapes = append(shapes, Shape{ID: id, Text: f.texts[id]})
+	}
+	l := NewLibrary(Options{})
+	l.Learn(shapes)
+	return l
+}
+
 func (f *follower) perPattern() map[pattern.ID]int64 {
 	out := map[pattern.ID]int64{}
 	for id, n := range f.lines {
@@ -118,7 +131,12 @@ func mixed(seed uint64, n int) [][]byte {
 // mineIn learns the lines in the given number of chunks, each counted by a tally of its own.
 func mineIn(t *testing.T, messages [][]byte, chunks int, rng *rand.Rand) (*Library, *follower) {
 	t.Helper()
-	l, f := NewLibrary(Options{}), newFollower()
+	return mineInto(t, NewLibrary(Options{}), messages, chunks, rng)
+}
+
+func mineInto(t *testing.T, l *Library, messages [][]byte, chunks int, rng *rand.Rand) (*Library, *follower) {
+	t.Helper()
+	f := newFollower()
 	for len(messages) > 0 {
 		n := len(messages)
 		if chunks > 1 {
@@ -157,6 +175,7 @@ func TestOrderAndChunksChangeNothing(t *testing.T) {
 			require.Equal(t, want.Checksum(), got.Checksum(), "seed %d round %d", seed, round)
 			require.Equal(t, want.Patterns(), got.Patterns(), "seed %d round %d", seed, round)
 			require.Equal(t, wantF.perPattern(), gotF.perPattern())
+			require.Equal(t, want.Checksum(), gotF.reload().Checksum())
 		}
 	}
 }
@@ -240,6 +259,7 @@ func TestAbsorbedColumnsDoNotGrowTheLibrary(t *testing.T) {
 		require.Equal(t, []string{"copied <*> to host <*> today", "session of <*> opened"}, texts)
 		shapes, _ := l.Len()
 		require.Less(t, shapes, 5000)
+		require.Equal(t, l.Checksum(), f.reload().Checksum())
 		total := int64(0)
 		for id, n := range f.perPattern() {
 			require.NotEmpty(t, id, "lines went to Other")
@@ -269,10 +289,57 @@ func TestBoundSendsTheRestToOther(t *testing.T) {
 	require.Empty(t, ch.Assigned[499].Pattern)
 }
 
+// TestFoldingKeepsCounts folds early, over few words, where wider shapes overlap: nothing is lost or counted twice, and a library
+// loaded from the live shapes is the same.
+func TestFoldingKeepsCounts(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(60) {
+		rng := rand.New(rand.NewPCG(seed, 4))
+		small := func() *Library {
+			l := NewLibrary(Options{})
+			l.foldAt, l.foldClusterAt = 4, 24
+			return l
+		}
+		var messages [][]byte
+		for range 100 + rng.IntN(400) {
+			var m []byte
+			for k := range 2 + rng.IntN(3) {
+				m = fmt.Appendf(m, "%c%c ", 'a'+k, 'a'+rng.IntN(1+rng.IntN(12)))
+			}
+			messages = append(messages, m)
+		}
+		l, f := mineInto(t, small(), messages, 1+rng.IntN(40), rng)
+		total := int64(0)
+		for id, n := range f.perPattern() {
+			require.NotEmpty(t, id)
+			total += n
+		}
+		require.Equal(t, int64(len(messages)), total)
+		again := small()
+		var shapes []Shape
+		for id := range f.shapes {
+			shapes = append(shapes, Shape{ID: id, Text: f.texts[id]})
+		}
+		ch := again.Learn(shapes)
+		require.Empty(t, ch.Folded)
+		for _, a := range ch.Assigned {
+			require.Equal(t, a.Given, a.Shape, "seed %d: %q folded into %q", seed, f.texts[a.Given], f.texts[a.Shape])
+			require.Equal(t, f.shapes[a.Given], a.Pattern, "seed %d: %q was %v", seed, f.texts[a.Given], l.Patterns())
+		}
+		require.Equal(t, l.Checksum(), again.Checksum(), "seed %d", seed)
+		ix := l.Index()
+		var m Match
+		for _, line := range messages {
+			require.True(t, ix.Recognise(line, &m), "seed %d %q", seed, line)
+			require.Equal(t, 1.0, m.Confidence)
+		}
+	}
+}
+
 // TestSmallVocabularies mines lines over very few words, where every rule touches every other.
 func TestSmallVocabularies(t *testing.T) {
 	t.Parallel()
-	rounds := uint64(150)
+	rounds := uint64(60)
 	if testing.Short() {
 		rounds = 20
 	}

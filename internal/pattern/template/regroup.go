@@ -49,30 +49,44 @@ type clusterView struct{ pattern, plan uint32 }
 
 // repartition splits the dirty groups anew, finds the patterns of their clusters, and says what that changed.
 func (l *Library) repartition(run *learning) {
-	for _, g := range run.dirty {
-		l.observe(g)
-	}
-	for _, g := range l.words.flipped(l.groups) {
-		l.soil(g, run)
-	}
 	keys := map[uint64]struct{}{}
 	made := renderings{}
-	for k := 0; k < len(run.dirty); k++ {
-		l.rebuild(run.dirty[k], keys, made, run)
+	all := map[uint32]struct{}{}
+	// What folds in a round changes what the group tells the others: it is observed again in the next.
+	for work := run.dirty; len(work) > 0; {
+		run.dirty = nil
+		for _, g := range work {
+			l.groups[g].dirty = true
+			l.observe(g)
+		}
+		for _, g := range l.words.flipped(l.groups) {
+			if !l.groups[g].dirty {
+				l.groups[g].dirty = true
+				work = append(work, g)
+			}
+		}
+		var folded []uint32
+		for _, g := range work {
+			all[g] = struct{}{}
+			if l.rebuild(g, keys, made, run) {
+				folded = append(folded, g)
+			}
+		}
+		for _, g := range work {
+			l.groups[g].dirty = false
+		}
+		work = folded
 	}
-	for _, g := range run.dirty {
-		l.groups[g].dirty = false
-	}
-	groups := map[uint32]struct{}{}
-	for _, g := range run.dirty {
-		groups[g] = struct{}{}
-	}
-	l.settle(keys, made, groups, run)
-	for _, g := range slices.Sorted(maps.Keys(groups)) {
+	l.settle(keys, made, all, run)
+	for _, g := range slices.Sorted(maps.Keys(all)) {
 		l.move(g, run)
 	}
 	l.retire(run)
 	slices.SortFunc(run.ch.Moved, func(a, b Move) int { return cmp.Compare(a.Shape, b.Shape) })
+	for i := range run.ch.Folded {
+		f := &run.ch.Folded[i]
+		f.To = l.records.at(l.resolve(l.find(f.From))).id // what it folded into may have folded in this call as well
+	}
 	slices.SortFunc(run.ch.Folded, func(a, b Fold) int { return cmp.Compare(a.From, b.From) })
 }
 
@@ -96,8 +110,9 @@ func (l *Library) observe(g uint32) {
 	l.words.update(g, &grp.evidence, p.values, constant, p.unsure)
 }
 
-// rebuild partitions group g and renews its clusters; keys collects the families that lost or won one.
-func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, run *learning) {
+// rebuild partitions group g and renews its clusters; keys collects the families that lost or won one. It returns whether shapes
+// folded.
+func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, run *learning) (changed bool) {
 	grp := l.groups[g]
 	for c := range grp.clusters {
 		key := grp.clusters[c].key
@@ -118,6 +133,7 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, r
 		if !folded {
 			break
 		}
+		changed = true
 	}
 	view := &groupView{skel: (*l.views.at(int(g))).skel, wide: (*l.views.at(int(g))).wide, clusters: make([]clusterView, len(clusters))}
 	grp.clusters = make([]clusterRef, len(clusters))
@@ -144,6 +160,7 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, r
 	grp.sorted = true
 	view.lookup(l, clusters)
 	*l.views.edit(int(g)) = view
+	return changed
 }
 
 // maxMasks bounds what a message with unknown words costs.
