@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/postgres"
 )
+
+// queryCanceled is Postgres's code for a statement that ran into its time limit.
+const queryCanceled = "57014"
 
 // Kind says whose turn it is after an error.
 type Kind string
@@ -66,10 +71,13 @@ func known(err error) bool {
 // Explain turns err into one that clients may see, or returns nil where only the log may have the detail.
 func Explain(err error) *Error {
 	var e *Error
+	var pg *pgconn.PgError
 	switch {
 	case errors.As(err, &e):
 		return e
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled):
+		return unavailable("", "the call was cancelled")
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &pg) && pg.Code == queryCanceled:
 		return unavailable("Try again, or ask for less", "this took too long")
 	case postgres.Unavailable(err):
 		return unavailable("Try again in a moment", "the database is not reachable")

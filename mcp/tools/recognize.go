@@ -15,6 +15,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/pattern/header"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
+	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
 const (
@@ -90,11 +91,7 @@ func (s *Suite) recognizeLines(ctx context.Context, c Call, in recognizeArgs) (R
 	if len(in.Lines) == 0 {
 		return Result{}, invalid("no lines given")
 	}
-	id, err := s.libraryID(ctx, c, in.Library)
-	if err != nil {
-		return Result{}, err
-	}
-	entry, err := s.entry(ctx, id, int64(in.After))
+	entry, err := s.entry(ctx, c, in.Library, int64(in.After))
 	if err != nil {
 		return Result{}, err
 	}
@@ -105,7 +102,22 @@ func (s *Suite) recognizeLines(ctx context.Context, c Call, in recognizeArgs) (R
 	return Result{Text: r.text(), Structured: structured}, nil
 }
 
-func (s *Suite) entry(ctx context.Context, id uuid.UUID, after int64) (*feed.Entry, error) {
+// entry is the caller's library in memory. A library that was deleted and made again under its name is found again.
+func (s *Suite) entry(ctx context.Context, c Call, library string, after int64) (*feed.Entry, error) {
+	for try := 0; ; try++ {
+		id, err := s.libraryID(ctx, c, library)
+		if err != nil {
+			return nil, err
+		}
+		entry, err := s.entryByID(ctx, id, after)
+		if try > 0 || !errors.Is(err, postgres.ErrNotFound) {
+			return entry, err
+		}
+		s.ids.Delete(libraryKey{c.Caller.WorkspaceID, library})
+	}
+}
+
+func (s *Suite) entryByID(ctx context.Context, id uuid.UUID, after int64) (*feed.Entry, error) {
 	if after == 0 {
 		return s.Libraries.Entry(ctx, id)
 	}

@@ -2,8 +2,11 @@ package tools
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
 // update rewrites the golden schemas: go test ./mcp/tools -update
@@ -157,4 +163,16 @@ func FuzzArguments(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestExplain(t *testing.T) {
+	for want, err := range map[string]error{
+		"the call was cancelled":                               fmt.Errorf("x: %w", context.Canceled),
+		"this took too long. Try again, or ask for less":       &pgconn.PgError{Code: "57014"},
+		"not found. List what there is first":                  postgres.ErrNotFound,
+		"the database is not reachable. Try again in a moment": &pgconn.PgError{Code: "57P01"},
+	} {
+		require.Equal(t, want, Explain(err).Error())
+	}
+	require.Nil(t, Explain(errors.New(`relation "secret" does not exist`)))
 }
