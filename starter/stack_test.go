@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -201,6 +202,61 @@ func speakStdio(t *testing.T, s shell) {
 	require.NoError(t, (&mcpClient{c}).call(ctx, "recognize", map[string]any{"lines": "worker 5 finished batch 12"}, &over))
 	require.Len(t, over.Results, 1)
 	require.NotNil(t, over.Results[0].Pattern)
+}
+
+// TestTour is make run: from nothing to recognised lines of this machine's own logs; the second time counts only what
+// was added since.
+func TestTour(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Postgres and Temporal; run without -short")
+	}
+	t.Setenv(asCommand, "1")
+	dir, err := os.MkdirTemp("", "tartan-tour-*")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o755))
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s := shell{t, filepath.Join(dir, "data")}
+	var lines [2]int64
+	for i := range lines {
+		begun := time.Now()
+		out, errs, code := s.run("", "tour", "--exit", "--postgres-port", "0", "--temporal-port", "0", "--temporal-ui-port", "0", "--mcp-port", "0")
+		require.Zero(t, code, errs)
+		t.Logf("tour %d: %s", i+1, time.Since(begun).Round(100*time.Millisecond))
+		for _, want := range []string{"recognised over MCP", "OVER TIME", "  unknown", "Temporal web UI  http://127.0.0.1:", `"mcpServers"`, "Bearer "} {
+			require.Contains(t, out, want)
+		}
+		marks, err := readMarks(s.dir)
+		require.NoError(t, err)
+		require.NotEmpty(t, marks)
+		for _, m := range marks {
+			lines[i] += m.Size
+		}
+		_, err = local.ReadState(s.dir)
+		require.ErrorIs(t, err, os.ErrNotExist, "nothing runs afterwards")
+	}
+	require.GreaterOrEqual(t, lines[1], lines[0])
+}
+
+// TestTakenPortIsSaidPlainly starts a stack on a port that something else has.
+func TestTakenPortIsSaidPlainly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Postgres and Temporal; run without -short")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	port := fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+	dir, err := os.MkdirTemp("", "tartan-port-*")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o755))
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s := shell{t, filepath.Join(dir, "data")}
+	for _, flag := range []string{"--temporal-port", "--mcp-port"} {
+		_, errs, code := s.run("", "up", "--postgres-port=0", "--temporal-port=0", "--temporal-ui-port=0", "--mcp-port=0", flag+"="+port)
+		require.Equal(t, codeUnavailable, code, errs)
+		require.Contains(t, errs, port)
+		require.Contains(t, errs, "next: ")
+	}
 }
 
 // sampleLog is n lines of three statements, one a second.

@@ -143,6 +143,10 @@ func (a *app) stackLog() (*zap.Logger, error) {
 
 // explain turns what the servers say into what to do.
 func (s *stack) explain(err error) error {
+	var said *failure
+	if errors.As(err, &said) {
+		return said
+	}
 	var taken *local.PortTakenError
 	if errors.As(err, &taken) {
 		return &failure{code: codeUnavailable, what: err.Error(), next: "choose another port, or 0 for a free one: tartan up --help"}
@@ -155,6 +159,10 @@ func (s *stack) explain(err error) error {
 
 func (s *stack) start(ctx context.Context) error {
 	dir := s.a.cfg.DataDir
+	address, err := listenAddress(s.o.mcpPort)
+	if err != nil {
+		return err
+	}
 	id, err := ensureIdentity(dir)
 	if err != nil {
 		return err
@@ -174,10 +182,6 @@ func (s *stack) start(ctx context.Context) error {
 	})
 	g.Go(func() error { return s.startTemporal(gctx, s.o.temporalPort, s.o.temporalUIPort) })
 	if err := g.Wait(); err != nil {
-		return err
-	}
-	address, err := listenAddress(s.o.mcpPort)
-	if err != nil {
 		return err
 	}
 	s.state = local.State{
