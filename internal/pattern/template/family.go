@@ -52,6 +52,9 @@ func (l *Library) newFamily(key uint64) *family {
 // dropFamily forgets a family that has lost all members.
 func (l *Library) dropFamily(key uint64) {
 	i := l.byKey.find(key, func(i int) bool { return l.families.at(i).key == key })
+	if f := l.families.at(i); f.placed {
+		l.byStem.remove(f.stem, i, l.familyStem)
+	}
 	l.byKey.remove(key, i, l.familyKey)
 	*l.families.edit(i) = family{}
 	l.idle = append(l.idle, uint32(i))
@@ -69,7 +72,6 @@ func (l *Library) settle(keys map[uint64]struct{}, made renderings, groups map[u
 		if len(f.members) == 0 {
 			if f.placed {
 				stems[f.stem] = struct{}{}
-				l.leave(f.stem, key)
 			}
 			l.dropFamily(key)
 			continue
@@ -77,7 +79,8 @@ func (l *Library) settle(keys map[uint64]struct{}, made renderings, groups map[u
 		if !f.placed {
 			r := l.rendered(f.members[0], made)
 			f.stem, f.placed = r.stem(), true
-			l.join(f.stem, key)
+			i := l.byKey.find(key, func(i int) bool { return l.families.at(i).key == key })
+			l.byStem.insert(f.stem, i, l.familyStem)
 		}
 		stems[f.stem] = struct{}{}
 	}
@@ -90,36 +93,17 @@ func (l *Library) settle(keys map[uint64]struct{}, made renderings, groups map[u
 
 // keysOf returns the keys of the families with a stem, sorted.
 func (l *Library) keysOf(stem uint64) []uint64 {
-	if key, ok := l.stems[stem]; ok {
-		return []uint64{key}
-	}
-	return l.shared[stem]
+	var keys []uint64
+	l.byStem.all(stem, func(i int) {
+		if f := l.families.at(i); f.stem == stem {
+			keys = append(keys, f.key)
+		}
+	})
+	slices.Sort(keys)
+	return keys
 }
 
-func (l *Library) join(stem, key uint64) {
-	list := l.keysOf(stem)
-	k, _ := slices.BinarySearch(list, key)
-	l.keep(stem, slices.Insert(list, k, key))
-}
-
-func (l *Library) leave(stem, key uint64) {
-	list := l.keysOf(stem)
-	if k, ok := slices.BinarySearch(list, key); ok {
-		l.keep(stem, slices.Delete(list, k, k+1))
-	}
-}
-
-func (l *Library) keep(stem uint64, list []uint64) {
-	delete(l.stems, stem)
-	delete(l.shared, stem)
-	switch len(list) {
-	case 0:
-	case 1:
-		l.stems[stem] = list[0]
-	default:
-		l.shared[stem] = list
-	}
-}
+func (l *Library) familyStem(i int) uint64 { return l.families.at(i).stem }
 
 // bundle is the families of one pattern: the first has the template, the others have a tail more.
 type bundle struct{ keys []uint64 }
@@ -127,7 +111,10 @@ type bundle struct{ keys []uint64 }
 // bundles finds which families with the same first words belong together.
 func (l *Library) bundles(stem uint64, made renderings) []bundle {
 	list := l.keysOf(stem)
-	if len(list) == 1 {
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
 		return []bundle{{keys: list}}
 	}
 	root := make(map[uint64]uint64, len(list))

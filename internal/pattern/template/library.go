@@ -44,9 +44,8 @@ type Library struct {
 	groups                []*group
 	families              pages[family]
 	byKey                 table
-	idle                  []uint32            // families without members
-	stems                 map[uint64]uint64   // first words of families -> the key of the only one
-	shared                map[uint64][]uint64 // first words of several families -> their keys, sorted
+	idle                  []uint32 // families without members
+	byStem                table    // several families may have the same first words
 	patterns              pages[patternRecord]
 	byName                table
 	named                 int
@@ -99,7 +98,7 @@ func NewLibrary(o Options) *Library {
 		o.MaxShapes = DefaultMaxShapes
 	}
 	l := &Library{
-		max: o.MaxShapes, foldAt: foldAt, foldClusterAt: foldClusterAt, stems: map[uint64]uint64{}, shared: map[uint64][]uint64{}, words: newWordbook(), columns: newColumnCounter(),
+		max: o.MaxShapes, foldAt: foldAt, foldClusterAt: foldClusterAt, words: newWordbook(), columns: newColumnCounter(),
 		planOf: map[string]uint32{},
 	}
 	l.scan.parse = true

@@ -69,6 +69,14 @@ func (t *table) find(key uint64, same func(i int) bool) int {
 	}
 }
 
+// all calls fn for each index that may have the key.
+func (t *table) all(key uint64, fn func(i int)) {
+	t.find(key, func(i int) bool {
+		fn(i)
+		return false
+	})
+}
+
 // insert adds an index whose key is not in the table; keyOf gives the keys of those that are, for when the table grows.
 func (t *table) insert(key uint64, i int, keyOf func(i int) uint64) {
 	if 4*(t.used+1) > 3*t.slots.n {

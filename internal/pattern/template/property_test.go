@@ -293,7 +293,7 @@ func TestBoundSendsTheRestToOther(t *testing.T) {
 // loaded from the live shapes is the same.
 func TestFoldingKeepsCounts(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(60) {
+	for seed := range uint64(25) {
 		rng := rand.New(rand.NewPCG(seed, 4))
 		small := func() *Library {
 			l := NewLibrary(Options{})
@@ -339,7 +339,7 @@ func TestFoldingKeepsCounts(t *testing.T) {
 // TestSmallVocabularies mines lines over very few words, where every rule touches every other.
 func TestSmallVocabularies(t *testing.T) {
 	t.Parallel()
-	rounds := uint64(60)
+	rounds := uint64(30)
 	if testing.Short() {
 		rounds = 20
 	}

@@ -225,6 +225,7 @@ func (t *Tally) fold() {
 	if t.folds == nil {
 		t.folds = NewLibrary(Options{MaxShapes: 1 << 30})
 	}
+	before := t.live
 	var shapes []Shape
 	for k := range t.entries {
 		if e := &t.entries[k]; k != t.other && e.into < 0 {
@@ -244,7 +245,11 @@ func (t *Tally) fold() {
 		}
 		t.merge(to, from)
 	}
-	t.foldAt = max(foldTallyAt, 2*t.live)
+	next := 2 * t.live
+	if 4*t.live > 3*before {
+		next *= 2 // there is little to absorb
+	}
+	t.foldAt = max(foldTallyAt, next)
 }
 
 // merge moves the counts of one entry to another.
