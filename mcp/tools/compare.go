@@ -38,17 +38,18 @@ type comparison struct {
 }
 
 type windowChange struct {
-	Kind     string     `json:"kind"` // new, gone, up or down
-	ID       pattern.ID `json:"id"`
-	Name     string     `json:"name,omitempty"`
-	Template string     `json:"template"`
-	Before   int64      `json:"before"`
-	After    int64      `json:"after"`
-	Ratio    float64    `json:"ratio,omitempty"` // of the rates; absent when new or gone
-	LastSeen string     `json:"last_seen,omitempty"`
-	Example  string     `json:"example,omitempty"`
-	Page     string     `json:"page,omitempty"` // of the workflow that brought the example in, in Temporal's web UI
-	Resource string     `json:"resource"`
+	Kind      string     `json:"kind"` // new, gone, up or down
+	ID        pattern.ID `json:"id"`
+	Name      string     `json:"name,omitempty"`
+	Template  string     `json:"template"`
+	Before    int64      `json:"before"`
+	After     int64      `json:"after"`
+	Ratio     float64    `json:"ratio,omitempty"`      // of the rates; absent when new or gone
+	FirstSeen string     `json:"first_seen,omitempty"` // ever; new means new in the window
+	LastSeen  string     `json:"last_seen,omitempty"`
+	Example   string     `json:"example,omitempty"`
+	Page      string     `json:"page,omitempty"` // of the workflow that brought the example in, in Temporal's web UI
+	Resource  string     `json:"resource"`
 }
 
 func (s *Suite) compareWindows() Tool {
@@ -108,7 +109,7 @@ func (s *Suite) addChanges(ctx context.Context, tx pgx.Tx, lib postgres.Library,
 	from := origins{suite: s, tx: tx, found: map[uuid.UUID]postgres.Source{}}
 	for _, f := range found {
 		change := windowChange{
-			Kind: f.Kind, ID: f.ID, Name: f.Name, Template: cut(f.Template, maxExample), Before: f.Before, After: f.After, LastSeen: stamp(f.LastSeen),
+			Kind: f.Kind, ID: f.ID, Name: f.Name, Template: cut(f.Template, maxExample), Before: f.Before, After: f.After, FirstSeen: stamp(f.FirstSeen), LastSeen: stamp(f.LastSeen),
 			Resource: PatternURI(lib.Name, f.ID),
 		}
 		if !math.IsInf(f.Ratio, 0) && !math.IsNaN(f.Ratio) {
