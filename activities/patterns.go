@@ -22,6 +22,8 @@ type Patterns struct {
 	Pool      *pgxpool.Pool
 	Bucket    *bucket.Bucket
 	Libraries *feed.Libraries
+
+	turns turns
 }
 
 // maxTally bounds the tally object that is read into memory. A chunk of 8 MiB makes at most a few MiB.
@@ -37,6 +39,11 @@ func (p *Patterns) CommitChunk(ctx context.Context, in CommitInput) (*Committed,
 	if err != nil {
 		return nil, err
 	}
+	leave, err := p.turns.take(ctx, in.LibraryID)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	out, learnt := Committed{}, false
 	err = postgres.InWorkspace(ctx, p.Pool, in.Caller, func(tx pgx.Tx) error {
 		fresh, stored, err := postgres.InsertChunk(ctx, tx, in.Caller.WorkspaceID, in.row())
