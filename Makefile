@@ -48,9 +48,8 @@ test-go: ## the Go tests with the race detector, against real servers
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(TEST_FLAGS) ./...
 
 .PHONY: test-tools
-test-tools: ## the tests of the linter, the compose file and the Temporal dev server
+test-tools: ## the tests of the linter; those of internal/local build and run devserver/
 	cd tools && $(GO) vet ./... && $(GO) test ./...
-	@if [ -f devserver/go.mod ]; then cd devserver && $(GO) vet ./... && $(GO) test ./...; fi
 
 $(LINT): $(wildcard tools/*.go tools/house/*.go tools/exceptions.txt tools/go.mod tools/go.sum)
 	@mkdir -p bin
