@@ -45,7 +45,8 @@ test-short: ## the tests that need no server
 
 .PHONY: test-go
 test-go: ## the Go tests with the race detector, against real servers
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(TEST_FLAGS) ./...
+	@if command -v cc >/dev/null || command -v gcc >/dev/null; then race=-race; else race=; echo "test: no C compiler, so the race detector is off"; fi; \
+	set -x; CGO_ENABLED=$${race:+1} $(GO) test $$race -timeout 20m $(TEST_FLAGS) ./...
 
 .PHONY: test-tools
 test-tools: ## the tests of the linter; those of internal/local build and run devserver/
@@ -97,11 +98,19 @@ conformance: ## the official MCP conformance suite against the server
 .PHONY: bench
 bench: build ## the figures of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/pattern/... ./mcp/...
+	cd bench && $(GO) test -v ./...
+
+# install names a Debian package and the test that says it is there already.
+define install
+	@if ! $(2) >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "deps: installing $(1)"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null || echo "deps: could not install $(1)"; \
+	  else echo "deps: $(1) is missing: $(3)"; fi; fi
+endef
 
 .PHONY: deps
-deps: ## as root: install the Debian packages that are missing; otherwise say what is
-	@if ! command -v npm >/dev/null; then \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "deps: installing npm"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null; \
-	  else echo "deps: npm is missing: the MCP conformance suite will not run (apt-get install npm)"; fi; fi
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && [ -n "$$CI" ]; then \
-	  echo "deps: installing postgresql"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null || echo "deps: no Debian postgresql; its binaries will be downloaded"; fi
+deps: ## as root: install the Debian packages that are missing; otherwise say which
+	$(call install,npm,command -v npm,the MCP conformance suite will not run)
+	$(call install,gcc libc6-dev,command -v cc,the race detector will be off)
+	$(call install,git,command -v git,generated files cannot be compared)
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || echo "deps: no Postgres is installed: its binaries will be downloaded"
