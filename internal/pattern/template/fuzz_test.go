@@ -1,6 +1,7 @@
 package template
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -141,4 +142,32 @@ func FuzzReadTally(f *testing.F) {
 			require.ErrorIs(t, err, ErrTally)
 		}
 	})
+}
+
+// TestRandomLines glues awkward pieces together in all ways.
+func TestRandomLines(t *testing.T) {
+	t.Parallel()
+	const seed = 11
+	rng := rand.New(rand.NewPCG(seed, seed))
+	pieces := append([]string{
+		" ", " ", ",", ", ", ":", ": ", "=", "\"", "'", "(", ")", "[", "]", "{", "}", "<", ">", "|", "-", ".", "..", "/", "\\", "@", "#", "+", "%", "_", "0", "12", "0x1f", "10.0.0.1",
+		"bytes (1.2 KB)", "12 bytes", "<1 sec", "true", "null", "Jul 9", "KB", "é", "\xc3", "T", "Z", "12:30", "://", "::", "fe80", "deadbeef01", "user", "blk_1",
+	}, awkward[:50]...)
+	for round := range 20_000 {
+		var m []byte
+		for range 1 + rng.IntN(10) {
+			m = append(m, pieces[rng.IntN(len(pieces))]...)
+		}
+		func() {
+			defer func() {
+				if t.Failed() {
+					t.Logf("seed %d round %d: %q", seed, round, m)
+				}
+			}()
+			checkScan(t, m)
+			if round%100 == 0 {
+				checkLearn(t, m)
+			}
+		}()
+	}
 }

@@ -19,6 +19,7 @@ import (
 const (
 	maxTokens = 128  // columns of a shape; what follows is one slot
 	maxText   = 2048 // bytes of canonical text; what follows is one slot
+	maxWord   = 255  // bytes of a constant word; a longer one is a value
 )
 
 // token is one column of a shape. Offsets are int32: messages are at most 64 KiB when they come through package lines.
@@ -103,7 +104,7 @@ func (s *scanner) scan(m []byte) {
 		c := classOf[m[i]]
 		switch {
 		case c&(isWord|isPunct) != 0:
-			if len(s.tokens) >= maxTokens-1 || len(s.text) >= maxText {
+			if !s.parse && (len(s.tokens) >= maxTokens-1 || len(s.text) >= maxText) {
 				s.rest(m, i)
 				i = n
 				continue
@@ -117,7 +118,7 @@ func (s *scanner) scan(m []byte) {
 				s.delim(' ')
 			}
 		default:
-			if len(s.text) >= maxText {
+			if !s.parse && len(s.text) >= maxText {
 				s.rest(m, i)
 				i = n
 				continue
@@ -134,6 +135,9 @@ func (s *scanner) delim(b byte) {
 
 // rest makes one slot of what is beyond the bounds.
 func (s *scanner) rest(m []byte, i int) {
+	if len(s.tokens) > 0 && s.gap == len(s.text) {
+		s.delim(' ')
+	}
 	end := len(m)
 	for end > i && classOf[m[end-1]]&isSpace != 0 {
 		end--
@@ -173,6 +177,9 @@ func (s *scanner) run(m []byte, i int) int {
 	if s.parse {
 		s.parsed(m, a, b, flags)
 		return b
+	}
+	if b-a > maxWord {
+		return s.slot(m, a, a, toEnd(m, b), kindText)
 	}
 	if flags&(isDigit|isControl|isHigh|isSlash|isAt) == 0 && (b >= len(m) || m[b] != ':') {
 		if b-a == 3 {
@@ -272,7 +279,7 @@ func (s *scanner) punct(m []byte, i int) int {
 	case '<':
 		if e := bound(m, i); e > 0 {
 			s.text, s.skel = s.text[:len(s.text)-1], before
-			return s.slot(m, i, i, e, kindDuration)
+			return s.slot(m, i, i, toEnd(m, e), kindDuration)
 		}
 		if next == '*' && i+2 < len(m) && m[i+2] == '>' {
 			return s.slot(m, i+1, i+1, i+2, kindText) // not to be taken for a wildcard
@@ -333,7 +340,7 @@ func (s *scanner) restated(m []byte, i int) (end int) {
 	for e < len(m) && classOf[m[e]]&(isHexAlpha|isOtherAlpha) != 0 {
 		e++
 	}
-	if e == len(m) || m[e] != ')' {
+	if e == len(m) || m[e] != ')' || e+1 < len(m) && classOf[m[e+1]]&(isWord|isPunct) != 0 {
 		return 0
 	}
 	s.text, s.skel = s.text[:s.gap], s.mark
