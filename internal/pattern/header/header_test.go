@@ -1,6 +1,7 @@
 package header_test
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -144,5 +145,28 @@ func BenchmarkHeader(b *testing.B) {
 				p.Parse(l)
 			}
 		})
+	}
+}
+
+// TestParseRandomLines glues pieces of headers together in all ways: nothing may panic, and what is left is stable.
+func TestParseRandomLines(t *testing.T) {
+	t.Parallel()
+	const seed = 5
+	rng := rand.New(rand.NewPCG(seed, seed))
+	pieces := []string{
+		" ", " ", "  ", "\t", "[", "]", "{", "}", "\"", ":", ",", "-", " - ", "<", ">", "<34>", "<34>1 ", "=", "\\", "\\u00", "\\ud83d\\ude00", "INFO", "[error]", "warn", "W", "2026-11-23", "2026/11/23",
+		"13:00:00", ".123", ",456", "Z", "+02:00", "UTC", "CET [", "Nov 23 ", "Mon ", "Mon, ", "23 Nov 2026 ", "2005", "1795438800", "1795438800500", "17/06/09 ", "03-17 ", "081109 203615 ", "host", "app[7]: ", "sshd(pam)[1]: ",
+		"org.acme.Boot: ", "main.go:12", "123#45: ", "\"level\"", "\"time\":", "\"msg\":\"x\"", "{\"log\":", "\"stream\":\"\"", "time=", "level=", "msg=\"", "I1123 ", "x]", " stdout F ", "- ", "2005.06.03 ", "LOG:  ", "Start-Date: ", "[10/Oct/2025:13:55:36 -0700]", "\xff", "é",
+	}
+	p := header.NewParser(ref)
+	for range 100_000 {
+		var line []byte
+		for range 1 + rng.IntN(9) {
+			line = append(line, pieces[rng.IntN(len(pieces))]...)
+		}
+		h := p.Parse(line)
+		message, component := string(h.Message), string(h.Component)
+		again := header.NewParser(ref).Parse(line)
+		require.Equal(t, []any{h.Time, h.HasTime, h.Level, component, message}, []any{again.Time, again.HasTime, again.Level, string(again.Component), string(again.Message)}, "%q", line)
 	}
 }
