@@ -123,6 +123,14 @@ func stackSettings(dataDir string, s local.State) map[string]string {
 
 func (a *app) json() bool { return a.output == "json" }
 
+// here is the flag that a command to run next needs to find the same data folder.
+func (a *app) here() string {
+	if dir := *a.flags["TARTAN_DATA_DIR"]; dir != "" {
+		return " --data-dir " + dir
+	}
+	return ""
+}
+
 // say writes progress for a person to stderr.
 func (a *app) say(format string, args ...any) {
 	fmt.Fprintf(a.err, format+"\n", args...)

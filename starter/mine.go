@@ -108,7 +108,7 @@ func (a *app) mine(ctx context.Context, library string, files []string, detach b
 	for _, s := range runs {
 		r, err := a.follow(ctx, temporal, caller, s)
 		if ctx.Err() != nil {
-			a.say("\ndetached: the workflow goes on\n  come back: tartan workflows show %s\n  stop it:   tartan workflows cancel %s", s.id, s.id)
+			a.say("\ndetached: the workflow goes on\n  come back: tartan workflows show%s %s\n  stop it:   tartan workflows cancel%s %s", a.here(), s.id, a.here(), s.id)
 			return nil
 		}
 		if err != nil {
@@ -214,7 +214,7 @@ func (a *app) printMined(library string, results []mineResult) error {
 	if err := a.table(table); err != nil {
 		return err
 	}
-	a.say("next: tartan patterns list --library %s", library)
+	a.say("next: tartan patterns list%s --library %s", a.here(), library)
 	return nil
 }
 

@@ -185,7 +185,7 @@ func (a *app) printPatterns(library string, rows []postgres.PatternRow, histogra
 		return err
 	}
 	if next != "" {
-		a.say("more: tartan patterns list --library %s --after %s", library, next)
+		a.say("more: tartan patterns list%s --library %s --after %s", a.here(), library, next)
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func (a *app) printStack(s local.State) error {
 	if err := a.table(rows); err != nil {
 		return err
 	}
-	a.say("stop with Ctrl-C, or: tartan down --data-dir %s", v.DataDir)
+	a.say("stop with: tartan down%s", a.here())
 	return nil
 }
 

@@ -71,6 +71,7 @@ func (a *app) upCommand() *cobra.Command {
 			if err := a.printStack(s.state); err != nil {
 				return err
 			}
+			a.say("Ctrl-C stops it too")
 			<-c.Context().Done()
 			a.say("stopping")
 			return s.stop(context.WithoutCancel(c.Context()))

@@ -121,7 +121,7 @@ func (a *app) printRuns(runs []postgres.Run, next string) error {
 		return err
 	}
 	if next != "" {
-		a.say("more: tartan workflows list --after %s", next)
+		a.say("more: tartan workflows list%s --after %s", a.here(), next)
 	}
 	return nil
 }
