@@ -48,7 +48,8 @@ func FuzzMessage(f *testing.F) {
 		if response == nil {
 			return
 		}
-		if text, err := json.Marshal(response); err != nil || !json.Valid(text) {
+		text, err := json.Marshal(response)
+		if text = v.splice.restore(text); err != nil || !json.Valid(text) {
 			t.Fatalf("%q: %v", body, err)
 		}
 	})

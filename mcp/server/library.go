@@ -78,7 +78,7 @@ func (s *Server) handler(t *tools.Tool) mcpserver.ToolHandlerFunc {
 		if err != nil {
 			return &mcp.CallToolResult{Content: []mcp.Content{mcp.NewTextContent(err.Error())}, IsError: true}, nil
 		}
-		return &mcp.CallToolResult{Content: []mcp.Content{mcp.NewTextContent(result.Text)}, RawStructuredContent: result.Structured}, nil
+		return &mcp.CallToolResult{Content: []mcp.Content{mcp.NewTextContent(result.Text)}, RawStructuredContent: hide(ctx, result.Structured)}, nil
 	}
 }
 

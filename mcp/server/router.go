@@ -22,7 +22,8 @@ const requestTimeout = 60 * time.Second
 type verdict struct {
 	ctx    context.Context
 	cancel context.CancelFunc
-	body   []byte // for mcp-go
+	body   []byte  // for mcp-go
+	splice *splice // what to put into mcp-go's answer; nil for nothing
 
 	done   bool // reply is the answer; there is nothing for mcp-go to do
 	reply  []byte
@@ -65,7 +66,8 @@ func (s *Server) route(ctx context.Context, body []byte, http bool) verdict {
 	switch m.Method {
 	case "tools/call":
 		if s.tools[m.Name] != nil {
-			v.ctx = context.WithValue(v.ctx, argumentsKey{}, m.Arguments)
+			v.splice = &splice{}
+			v.ctx = context.WithValue(context.WithValue(v.ctx, argumentsKey{}, m.Arguments), spliceKey{}, v.splice)
 			v.body = m.WithoutArguments()
 		} else if c := s.config.Fixtures.required(m.Name); c != "" && m.Modern() && !m.Declares(c) {
 			// A handler's error cannot become this code (B3 of the reference).
@@ -263,6 +265,9 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, next http.Handler)
 	}
 	r = r.WithContext(v.ctx)
 	r.Body = io.NopCloser(bytes.NewReader(v.body))
+	if v.splice != nil {
+		w = &splicer{ResponseWriter: w, splice: v.splice}
+	}
 	next.ServeHTTP(w, r)
 }
 

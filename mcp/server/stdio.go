@@ -155,7 +155,7 @@ func (p *pipe) answer(ctx context.Context, m *jsonrpc.Message, line []byte) {
 	if err != nil {
 		text = verdict{cancel: func() {}}.fail(m, mcp.INTERNAL_ERROR, "the answer could not be encoded", nil).reply
 	}
-	p.write(text)
+	p.write(v.splice.restore(text))
 }
 
 // write sends what notifications are waiting and then the message, so that an answer never overtakes what its handler sent.
