@@ -20,8 +20,9 @@ func (p *progress) beating(ctx context.Context) (stop func()) {
 	if activity.GetInfo(ctx).IsLocalActivity {
 		return func() {}
 	}
-	done := make(chan struct{})
+	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(ended)
 		tick := time.NewTicker(beatEvery)
 		defer tick.Stop()
 		for {
@@ -35,5 +36,8 @@ func (p *progress) beating(ctx context.Context) (stop func()) {
 			}
 		}
 	}()
-	return func() { close(done) }
+	return func() {
+		close(done)
+		<-ended // a heartbeat that arrives after the result is an error in the log
+	}
 }

@@ -55,6 +55,9 @@ func SaveChange(ctx context.Context, tx pgx.Tx, lib Library, ch template.Change,
 	}
 	c, err := plan(lib, ch, workflowID, at)
 	if err == nil {
+		err = planFor(ctx, tx, len(ch.Added)+len(ch.Folded)+len(ch.Moved)+len(ch.Patterns)+len(ch.Retired))
+	}
+	if err == nil {
 		err = c.look(ctx, tx)
 	}
 	if err == nil {

@@ -33,6 +33,9 @@ const (
 func AddCounts(ctx context.Context, tx pgx.Tx, lib Library, revision int64, counts []template.Counted, assigned []template.Assignment, sourceID uuid.UUID) error {
 	a, err := addition(lib, counts, assigned)
 	if err == nil {
+		err = planFor(ctx, tx, len(counts))
+	}
+	if err == nil {
 		err = a.save(ctx, tx, lib, revision, sourceID)
 	}
 	if err != nil {
