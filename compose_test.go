@@ -73,7 +73,7 @@ func TestComposeHasNoDefaultSecret(t *testing.T) {
 func TestComposeServices(t *testing.T) {
 	project, err := loadCompose(t, required(t))
 	require.NoError(t, err)
-	oneShot := []string{"tartan-migrate", "temporal-schema", "temporal-namespace"}
+	oneShot := []string{"tartan-migrate", "temporal-schema", "temporal-namespace", "storage-bucket"}
 	for _, want := range append([]string{
 		"tartan-worker", "tartan-mcp", "temporal", "temporal-ui", "temporal-db",
 		"db", "auth", "rest", "realtime", "storage", "studio", "meta", "kong",
