@@ -142,11 +142,19 @@ func TestOutboxEndAndTrim(t *testing.T) {
 		n, err := postgres.TrimOutbox(ctx, tx, time.Now().Add(-time.Hour))
 		require.NoError(t, err)
 		require.Zero(t, n)
-		n, err = postgres.TrimOutbox(ctx, tx, time.Now().Add(time.Hour))
-		require.NoError(t, err)
-		require.EqualValues(t, 1, n, "the admin's membership")
 		return nil
 	}))
+	// Other tests' transactions on the same server hide the event until they end.
+	var trimmed int64
+	require.Eventually(t, func() bool {
+		require.NoError(t, postgres.AsService(ctx, db.Pool, func(tx pgx.Tx) error {
+			n, err := postgres.TrimOutbox(ctx, tx, time.Now().Add(time.Hour))
+			trimmed += n
+			return err
+		}))
+		return trimmed > 0
+	}, 10*time.Second, 5*time.Millisecond)
+	require.EqualValues(t, 1, trimmed, "the admin's membership")
 	n, err := in(t, db, caller, "delete from tartan.outbox")
 	require.Equal(t, "42501", code(err), "%d", n)
 }

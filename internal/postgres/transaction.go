@@ -17,7 +17,7 @@ import (
 // Each transaction starts with one round trip that takes the role and the limits, all local to it. A statement of a
 // request takes milliseconds; one that takes 20 s is stuck, and so is a transaction that leaves the connection idle. Compiling such a statement takes longer than running it.
 const (
-	limits       = "set local statement_timeout = '20s'; set local lock_timeout = '10s'; set local idle_in_transaction_session_timeout = '60s'; set local jit = off"
+	limits       = "set local statement_timeout = '20s'; set local lock_timeout = '10s'; set local idle_in_transaction_session_timeout = '15s'; set local jit = off"
 	asCaller     = "begin; set local role authenticated; " + limits + "; select set_config('request.jwt.claims', '%s', true)"
 	asService    = "begin; set local role service_role; " + limits
 	readService  = "begin isolation level repeatable read read only; set local role service_role; " + limits
