@@ -79,6 +79,16 @@ func SourceByID(ctx context.Context, q Querier, id uuid.UUID) (Source, error) {
 	return s, nil
 }
 
+// HasObject reports whether an object is the body of a source that the transaction may see. A key follows from the
+// content alone, so whoever names one has not shown that the content is theirs.
+func HasObject(ctx context.Context, q Querier, key string) (bool, error) {
+	has, err := one(ctx, q, pgx.RowTo[bool], `select exists (select from tartan.sources where object_key = $1)`, key)
+	if err != nil {
+		return false, fmt.Errorf("source of object %s: %w", key, err)
+	}
+	return has, nil
+}
+
 // Sources returns the sources of a library, the latest first.
 func Sources(ctx context.Context, q Querier, libraryID uuid.UUID, limit int) ([]Source, error) {
 	rows, _ := q.Query(ctx, `select `+sourceColumns+` from tartan.sources where library_id = $1 order by received_at desc, id limit $2`, libraryID, limit)

@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -118,6 +120,16 @@ func TestDurablePath(t *testing.T) {
 		var got recognized
 		call(&got, "recognize", `{"library":"`+transport+`","after_revision":`+string(must(json.Marshal(done.Result.Revision)))+`,"lines":["`+sample[5]+`"]}`)
 		require.Equal(t, 1, got.Known, "a caller sees its own write")
+		if transport == "stdio" {
+			// The key of an object follows from its content alone; knowing it opens nothing in another workspace.
+			sum := sha256.Sum256([]byte(strings.Join(lines, "\n") + "\n"))
+			object := `{"library":"other","object_key":"` + bucket.Key(hex.EncodeToString(sum[:])) + `"}`
+			r := thief.tool(t, "mine_patterns", object)
+			require.True(t, r.IsError)
+			require.Contains(t, r.Content[0].Text, "this workspace has no object")
+			call(&again, "mine_patterns", object)
+			require.False(t, again.Existed)
+		}
 		call(&again, "mine_patterns", args)
 		require.True(t, again.Existed)
 		require.Equal(t, first.WorkflowID, again.WorkflowID)

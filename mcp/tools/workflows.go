@@ -18,7 +18,7 @@ import (
 
 type mineArgs struct {
 	Lines   lineList `json:"lines" doc:"Or give object_key"`
-	Object  string   `json:"object_key" note:"Key of an object in the bucket, as tartan patterns mine uploads it"`
+	Object  string   `json:"object_key" note:"Key of an object that this workspace has mined before, as tartan patterns mine uploads it"`
 	Library string   `json:"library" default:"default"`
 	Name    string   `json:"name" max:"200" doc:"Of the source"`
 }
@@ -40,7 +40,7 @@ func (s *Suite) minePatterns() Tool {
 		if err != nil {
 			return mining{}, "", err
 		}
-		source, err := s.source(ctx, in)
+		source, err := s.source(ctx, c, in)
 		if err != nil {
 			return mining{}, "", err
 		}
@@ -58,7 +58,7 @@ func (s *Suite) minePatterns() Tool {
 }
 
 // source is what is to be mined; more lines than fit into a workflow's input go into the bucket.
-func (s *Suite) source(ctx context.Context, in mineArgs) (ref workflows.SourceRef, err error) {
+func (s *Suite) source(ctx context.Context, c Call, in mineArgs) (ref workflows.SourceRef, err error) {
 	ref.Name = in.Name
 	switch {
 	case len(in.Lines) > 0 && in.Object != "":
@@ -67,7 +67,7 @@ func (s *Suite) source(ctx context.Context, in mineArgs) (ref workflows.SourceRe
 		if ref.Name == "" {
 			ref.Name = "object"
 		}
-		return s.object(ctx, ref, in.Object)
+		return s.object(ctx, c, ref, in.Object)
 	case len(in.Lines) == 0:
 		return ref, invalid("no lines given; give lines or object_key")
 	}
@@ -87,13 +87,24 @@ func (s *Suite) source(ctx context.Context, in mineArgs) (ref workflows.SourceRe
 	return ref, err
 }
 
-func (s *Suite) object(ctx context.Context, ref workflows.SourceRef, key string) (workflows.SourceRef, error) {
+// object refers to an object that the workspace has mined before, into whatever library.
+func (s *Suite) object(ctx context.Context, c Call, ref workflows.SourceRef, key string) (workflows.SourceRef, error) {
 	if s.Bucket == nil {
 		return ref, unavailable("Send lines instead", "this server has no bucket")
 	}
-	size, err := s.Bucket.Size(ctx, key)
+	var size int64
+	err := s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
+		has, err := postgres.HasObject(ctx, tx, key)
+		if err == nil && !has {
+			err = bucket.ErrNotFound
+		}
+		return err
+	})
+	if err == nil {
+		size, err = s.Bucket.Size(ctx, key)
+	}
 	if errors.Is(err, bucket.ErrNotFound) {
-		return ref, notFound("Upload it with `tartan patterns mine`, or send lines", "no object %s in the bucket", short(key))
+		return ref, notFound("Upload it with `tartan patterns mine`, or send lines", "this workspace has no object %s", short(key))
 	}
 	if err != nil {
 		return ref, err
