@@ -119,10 +119,11 @@ func TestKnownLinesAllocateNothing(t *testing.T) {
 		require.True(t, ix.Recognise(l, &m))
 	}
 	i := 0
-	require.Zero(t, testing.AllocsPerRun(2000, func() {
+	allocs := testing.AllocsPerRun(2000, func() {
 		ix.Recognise(lines[i%len(lines)], &m)
 		i++
-	}))
+	})
+	require.True(t, racing || allocs == 0, "%v allocations a line", allocs)
 	require.Zero(t, testing.AllocsPerRun(2000, func() {
 		tl.Add(lines[i%len(lines)], lines[i%len(lines)], 1)
 		i++
