@@ -182,6 +182,28 @@ func TestRolesAreCachedAndFollowTheFeed(t *testing.T) {
 	}, 10*time.Second, 2*time.Millisecond)
 }
 
+// A role that was looked up and changed before the feed knew where to begin reading is looked up again.
+func TestRolesFromBeforeTheFeedAreNotKept(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	admin := db.Workspace(t, "one")
+	member := db.Member(t, admin.WorkspaceID, access.Viewer)
+	libraries := feed.NewLibraries(db.Pool, zap.NewNop())
+	_, err := libraries.Role(t.Context(), member)
+	require.NoError(t, err)
+	require.NoError(t, postgres.InWorkspace(t.Context(), db.Pool, admin, func(tx pgx.Tx) error {
+		return postgres.SaveMember(t.Context(), tx, admin.WorkspaceID, member.UserID, access.Editor)
+	}))
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- libraries.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ended })
+	require.Eventually(t, func() bool {
+		role, err := libraries.Role(t.Context(), member)
+		return err == nil && role == access.Editor
+	}, 10*time.Second, 2*time.Millisecond)
+}
+
 // A library stored by a version of Tartan that made other patterns of the same shapes is brought up to date by the next
 // learner; no line is lost and the old ids stay valid.
 func TestALibraryOfAnotherVersion(t *testing.T) {

@@ -68,6 +68,7 @@ func (f *follower) follow(ctx context.Context) error {
 	}
 	if !f.placed || end.XID < f.position.XID { // the database was replaced by an earlier one
 		f.position, f.placed = end, true
+		f.l.roles.clear() // what changed before the position is never told
 	}
 	if err := f.reconcile(ctx, conn); err != nil {
 		return err

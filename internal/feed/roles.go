@@ -74,6 +74,13 @@ func (r *roles) remember(caller access.Caller, role access.Role, epoch int64) {
 	r.known[caller] = knownRole{role, time.Now()}
 }
 
+func (r *roles) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.epoch++
+	r.known = nil
+}
+
 func (r *roles) forget(workspace, user uuid.UUID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
