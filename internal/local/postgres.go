@@ -57,12 +57,8 @@ type Postgres struct {
 	// Ready is how long the start took, and Recovered whether the server had to recover from a crash.
 	Ready time.Duration
 
-	proc    *process
-	log     *zap.Logger
-	release func()
-	rotate  func()
-	folder  *os.File
-	ended   chan struct{}
+	server
+	folder *os.File
 }
 
 // StartPostgres starts the server of a data folder, making it at the first start, and returns when it
@@ -87,7 +83,7 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{log: o.Log, release: release}
+	p := &Postgres{server: server{name: "postgres", stopBy: pgStop, log: o.Log, release: release}}
 	if err := p.start(ctx, o, dataDir); err != nil {
 		if p.SocketDir != "" {
 			_ = os.RemoveAll(p.SocketDir)
@@ -192,39 +188,7 @@ func (p *Postgres) launch(ctx context.Context, cl *cluster, o PostgresOptions, l
 	if err == nil {
 		return nil
 	}
-	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-	defer cancel()
-	_ = p.proc.stop(stopCtx, pgStop)
-	if tail := logTail(logFile.Name(), from); tail != "" {
-		return fmt.Errorf("start postgres: %w; its log ends with:\n%s", err, tail)
-	}
-	return fmt.Errorf("start postgres: %w; its log is %s", err, logFile.Name())
-}
-
-// Done is closed when the server has ended, whoever ended it.
-func (p *Postgres) Done() <-chan struct{} { return p.ended }
-
-// Err is why the server ended; nil after a clean stop or while it runs.
-func (p *Postgres) Err() error {
-	if !p.proc.exited() {
-		return nil
-	}
-	return p.proc.err
-}
-
-// Stop ends the server: cleanly within 10 s, else ever less so. A context that ends makes it kill at once;
-// committed writes survive in each case. It is safe to call twice.
-func (p *Postgres) Stop(ctx context.Context) error {
-	err := p.proc.stop(ctx, pgStop)
-	if p.proc.exited() {
-		<-p.ended
-	}
-	if err != nil {
-		p.log.Warn("postgres stopped by force", zap.Error(err))
-		return err
-	}
-	p.log.Info("postgres stopped")
-	return nil
+	return p.abandon(ctx, err, logFile, from)
 }
 
 // follow frees the folder once the server has ended, whoever ended it: from the moment that Done says so
@@ -238,15 +202,10 @@ func (p *Postgres) follow() {
 }
 
 func (p *Postgres) cleanUp() {
-	if p.rotate != nil {
-		p.rotate()
-	}
 	if p.folder != nil {
 		p.folder.Close()
 	}
-	if p.release != nil {
-		p.release()
-	}
+	p.server.cleanUp()
 }
 
 // PortTakenError says that a port that was asked for is in use.

@@ -54,11 +54,7 @@ type Temporal struct {
 	// Ready is how long the start took.
 	Ready time.Duration
 
-	proc    *process
-	log     *zap.Logger
-	release func()
-	rotate  func()
-	ended   chan struct{}
+	server
 }
 
 // StartTemporal starts the Temporal server of a data folder and returns when its namespace can be used. It
@@ -86,7 +82,7 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Temporal{log: o.Log, release: release}
+	t := &Temporal{server: server{name: "temporal", stopBy: temporalStop, log: o.Log, release: release}}
 	if err := t.start(ctx, o, dataDir); err != nil {
 		t.cleanUp()
 		return nil, err
@@ -171,39 +167,7 @@ func (t *Temporal) launch(ctx context.Context, o TemporalOptions, bin temporalBi
 	if err == nil {
 		return nil
 	}
-	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	_ = t.proc.stop(stopCtx, temporalStop)
-	if tail := logTail(logFile.Name(), from); tail != "" {
-		return fmt.Errorf("start temporal: %w; its log ends with:\n%s", err, tail)
-	}
-	return fmt.Errorf("start temporal: %w; its log is %s", err, logFile.Name())
-}
-
-// Done is closed when the server has ended, whoever ended it.
-func (t *Temporal) Done() <-chan struct{} { return t.ended }
-
-// Err is why the server ended; nil after a clean stop or while it runs.
-func (t *Temporal) Err() error {
-	if !t.proc.exited() {
-		return nil
-	}
-	return t.proc.err
-}
-
-// Stop ends the server: cleanly within 8 s, else by force. A context that ends makes it kill at once; what the
-// server acknowledged survives in each case. It is safe to call twice.
-func (t *Temporal) Stop(ctx context.Context) error {
-	err := t.proc.stop(ctx, temporalStop)
-	if t.proc.exited() {
-		<-t.ended
-	}
-	if err != nil {
-		t.log.Warn("temporal stopped by force", zap.Error(err))
-		return err
-	}
-	t.log.Info("temporal stopped")
-	return nil
+	return t.abandon(ctx, err, logFile, from)
 }
 
 // follow frees the folder once the server has ended, whoever ended it.
@@ -212,15 +176,6 @@ func (t *Temporal) follow() {
 	forgetPID(filepath.Dir(t.File))
 	t.cleanUp()
 	close(t.ended)
-}
-
-func (t *Temporal) cleanUp() {
-	if t.rotate != nil {
-		t.rotate()
-	}
-	if t.release != nil {
-		t.release()
-	}
 }
 
 // portWish is a port for something; 0 is any.
