@@ -16,8 +16,8 @@ import (
 // one that cannot work does not use up a processor.
 const (
 	firstBackoff = 100 * time.Millisecond
-	maxBackoff   = 10 * time.Second
-	ranWell      = 10 * time.Second
+	maxBackoff   = 5 * time.Second
+	ranWell      = time.Second // one that cannot work ends sooner; one that was killed, and again, must be back within a second
 )
 
 // childStop is how a child is stopped: it may finish what it is doing.
