@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -83,6 +84,7 @@ type Server struct {
 	stop     context.CancelFunc
 	streams  context.Context // ends when streams must, before the requests under way
 	cut      context.CancelFunc
+	mounting sync.Mutex // guards mounted
 	mounted  []*mcpserver.StreamableHTTPServer
 	now      func() time.Time
 	entered  func(what string) // told when a handler starts, so that tests can prove that none did
@@ -131,6 +133,8 @@ func New(c Config) (*Server, error) {
 // Close ends streams and what the server does in the background. Other requests under way go on.
 func (s *Server) Close() {
 	s.stop()
+	s.mounting.Lock()
+	defer s.mounting.Unlock()
 	for _, m := range s.mounted {
 		_ = m.Shutdown(context.Background()) // it only ends sessions: the listener is ours
 	}
@@ -154,7 +158,9 @@ func (s *Server) Handler() http.Handler {
 		mcpserver.WithDisableLocalhostProtection(true),
 		mcpserver.WithStreamableHTTPLogger(slog.New(zapslog.NewHandler(s.log.Core()))),
 	)
+	s.mounting.Lock()
 	s.mounted = append(s.mounted, streamable)
+	s.mounting.Unlock()
 	mux := http.NewServeMux()
 	mux.Handle(Path, s.authenticated(s.routed(streamable)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
