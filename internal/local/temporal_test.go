@@ -112,7 +112,11 @@ func TestTemporalIsNotHeldTo20ReadsASecond(t *testing.T) {
 	srv := startTemporal(t, TemporalOptions{DataDir: openFolder(t), HideSystem: true, Headless: true})
 	require.Empty(t, srv.UIURL)
 	c := connect(t, srv.Address)
+	// A busy machine makes starts slow, but only the bound on reads keeps all of them from being quick.
 	quarter := quickestQuarter(t, c)
+	for try := 1; quarter >= 45*time.Millisecond && try < 20; try++ {
+		quarter = min(quarter, quickestQuarter(t, c))
+	}
 	t.Logf("no activity: a quarter in %s", quarter)
 	require.Less(t, quarter, 45*time.Millisecond)
 }
