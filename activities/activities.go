@@ -18,7 +18,7 @@ const (
 )
 
 // LibraryKind is the kind of the libraries that hold the templates of lines.
-const LibraryKind = "text"
+const LibraryKind = "lines"
 
 // The states of a run, as the projection and the progress query name them.
 const (

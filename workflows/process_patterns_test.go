@@ -325,7 +325,7 @@ func TestBadSourcesFailAtOnce(t *testing.T) {
 		"broken gzip":  {w.input("web", append(bytes.Clone(zipped[:8]), "not deflate at all"...), 0), activities.SourceUnreadable, "gzip -t"},
 		"broken zstd":  {w.input("web", append([]byte{0x28, 0xb5, 0x2f, 0xfd}, "nonsense"...), 0), activities.SourceUnreadable, "zstd -t"},
 		"library name": {badName, activities.WrongLibrary, "letters, digits"},
-		"kind":         {otherKind, activities.WrongLibrary, "kind text"},
+		"kind":         {otherKind, activities.WrongLibrary, "kind lines"},
 		"not a member": {stranger, activities.Denied, "role editor"},
 		"not a caller": {nobody, activities.Denied, "role editor"},
 	} {
