@@ -10,6 +10,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 DATA_DIR ?= .tartan
 RUN_FLAGS ?=
 TEST_FLAGS ?=
+FUZZ_TIME ?= 10m
 
 # One way of compiling for building, vetting and cross-compiling, so that they share the build cache; the race detector
 # alone needs cgo.
@@ -95,6 +96,13 @@ conformance: ## the official MCP conformance suite against the server
 	@if [ "$$(uname -sm)" != "Linux x86_64" ]; then echo "conformance: skipped: its pinned Node.js is for Linux x86_64"; \
 	elif ! command -v npm >/dev/null; then echo "conformance: skipped: npm is missing (apt-get install npm)"; [ -z "$$CI" ]; \
 	else deploy/conformance/run.sh; fi
+
+.PHONY: fuzz
+fuzz: ## every fuzz test for FUZZ_TIME each (10m), one after the other
+	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
+	  for name in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | sed 's/func //'); do \
+	    echo "fuzz: $$name in $$dir for $(FUZZ_TIME)"; $(GO) test "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) </dev/null || exit 1; \
+	  done; done
 
 .PHONY: bench
 bench: build ## the figures of docs/benchmarks.md
