@@ -26,13 +26,17 @@ const (
 	kindTime     kind = 18
 	kindQuoted   kind = 19
 	kindAny      kind = 20 // a column that was absorbed: any word
+	kindEmpty    kind = 21 // nothing where a value may stand
 )
+
+// joint is what stands in canonical text between two tokens that have nothing between them in the message.
+const joint = 0x16
 
 var typeOf = map[kind]pattern.Type{
 	kindText: pattern.Text, kindIdent: pattern.Identifier, kindNumber: pattern.Number, kindHex: pattern.Hex,
 	kindUUID: pattern.UUID, kindIP: pattern.IP, kindHost: pattern.Host, kindPath: pattern.Path, kindURL: pattern.URL,
 	kindEmail: pattern.Email, kindDuration: pattern.Duration, kindSize: pattern.Size, kindTime: pattern.Time,
-	kindQuoted: pattern.Quoted, kindAny: pattern.Word, kindWord: pattern.Word,
+	kindQuoted: pattern.Quoted, kindAny: pattern.Word, kindWord: pattern.Word, kindEmpty: pattern.Text,
 }
 
 // kindOf is typeOf the other way round; the byte of a type is a control byte.
@@ -65,6 +69,7 @@ const (
 	isAt
 	isTrailing // punctuation that ends a sentence or word rather than belonging to it
 	isSep      // joins the parts of an identifier
+	isWide     // first byte of a letter of a script that is written without blanks
 )
 
 var classOf = func() (t [256]class) {
@@ -72,6 +77,7 @@ var classOf = func() (t [256]class) {
 		switch {
 		case b == ' ' || b >= '\t' && b <= '\r':
 			t[b] = isSpace
+		case b == joint:
 		case b < ' ' || b == 0x7f:
 			t[b] = isWord | isControl
 		case b >= 0x80:
@@ -101,6 +107,9 @@ var classOf = func() (t [256]class) {
 	t['/'] |= isSlash
 	t['\\'] |= isSlash
 	t['@'] |= isAt
+	for b := 0xe3; b <= 0xe9; b++ {
+		t[b] |= isWide // U+3000 to U+9FFF
+	}
 	return t
 }()
 
@@ -120,8 +129,13 @@ func classify(m []byte, a, b int, flags class) (k kind, prefix, end int) {
 			return k, 0, end
 		}
 	}
-	if flags&isSlash != 0 && isPath(w) {
-		return kindPath, 0, extendPath(m, b)
+	if flags&isSlash != 0 {
+		if isPath(w) {
+			return kindPath, 0, extendPath(m, b)
+		}
+		if at := bytes.LastIndexByte(w, '/'); at > 0 && at+1 < len(w) && digit(w[at+1]) && numeric(w[at+1:]) == kindIP && !digit(w[0]) {
+			return kindHost, 0, extend(m, a, b, kindHost)
+		}
 	}
 	if flags&isAt != 0 {
 		if at := bytes.IndexByte(w, '@'); at > 0 && at < len(w)-1 && alnum(w[at-1]) && alnum(w[at+1]) {
@@ -148,8 +162,49 @@ func classify(m []byte, a, b int, flags class) (k kind, prefix, end int) {
 	if k := valueKind(w[lead:], flags); k != kindWord {
 		return k, lead, extend(m, a+lead, b, k)
 	}
+	if weak(w) {
+		return kindWord, 0, b
+	}
 	k, prefix = prefixed(w)
 	return k, prefix, extend(m, a, b, k)
+}
+
+// weak reports whether a word with digits may well be constant: amd64, IPv4, ssh2, log4j, x86_64, HTTP/1.1. It stays a word, and
+// its column decides. There are few such words with the same letters, so that they cannot make a library grow.
+func weak(w []byte) bool {
+	if len(w) > 12 {
+		return false
+	}
+	i := 0
+	for i < len(w) && classOf[w[i]]&(isHexAlpha|isOtherAlpha) != 0 {
+		i++
+	}
+	if i > 1 && i+4 == len(w) && w[i] == '/' && digit(w[i+1]) && w[i+2] == '.' && digit(w[i+3]) {
+		return true
+	}
+	d := digits(w, i)
+	if i == 0 || d == i || d-i > 3 || d-i == 3 && i > 3 {
+		return false
+	}
+	if d == len(w) {
+		return true
+	}
+	if w[d] == '_' && i == 1 && d-i == 2 && d+3 == len(w) && digits(w, d+1) == len(w) {
+		return true
+	}
+	return d-i == 1 && orClass(w[d:])&^(isWord|isHexAlpha|isOtherAlpha|isUpper) == 0 && i > 1
+}
+
+// stemOf returns how many bytes of a word stand before the digits that it ends with; 0 if there are none.
+func stemOf(w string) int {
+	n := len(w)
+	for n > 0 && digit(w[n-1]) {
+		n--
+	}
+	if n == len(w) {
+		return 0
+	}
+	return n
 }
 
 func orClass(b []byte) (c class) {
@@ -307,22 +362,20 @@ func isPath(w []byte) bool {
 	return bytes.Count(w, []byte("/")) >= 2 && !digit(w[0]) || bytes.Count(w, []byte(`\`)) >= 2
 }
 
-// prefixed finds the literal prefix of a word with digits: all before the first digit if only digits and separators follow
-// (node17, core.2275, blk_-16), else up to the last separator before it (attempt_14_m_0), else nothing (x7Kq2).
+// prefixed finds the literal prefix of a word with digits: all before the first digit if only digits follow (node17, core.2275,
+// blk_-16), what stands before hex digits (req-5dbe00), else nothing: what has several parts is an identifier as a whole
+// (attempt_14_m_0, rdd_0_1, v1.2.3, x7Kq2).
 func prefixed(w []byte) (k kind, prefix int) {
 	p := 0
 	for !digit(w[p]) {
 		p++
 	}
 	rest := orClass(w[p:])
-	if rest&(isHexAlpha|isOtherAlpha|isHigh) == 0 {
+	if rest&(isHexAlpha|isOtherAlpha|isHigh|isPunct|isSep) == 0 {
 		if p >= 2 && w[p-1] == '-' && classOf[w[p-2]]&isSep != 0 {
 			p--
 		}
-		if rest&(isPunct|isSep) == 0 {
-			return kindNumber, p
-		}
-		return kindIdent, p
+		return kindNumber, p
 	}
 	cut := p
 	for cut > 0 && classOf[w[cut-1]]&isSep == 0 {
@@ -331,7 +384,10 @@ func prefixed(w []byte) (k kind, prefix int) {
 	if allHex(w[cut:]) && len(w)-cut >= 6 {
 		return kindHex, cut
 	}
-	return kindIdent, cut
+	if p > 1 && w[p-1] != '_' && classOf[w[p-1]]&isSep != 0 && numeric(w[p:]) == kindNumber {
+		return kindNumber, p
+	}
+	return kindIdent, 0
 }
 
 // isMessageKey reports whether the value of a key is prose rather than a value.

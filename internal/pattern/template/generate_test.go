@@ -15,6 +15,7 @@ type generator struct {
 	pools map[string][]string // values that are plain words or names
 	stmts []statement
 	cdf   []float64
+	blank bool // slots print as wildcards
 }
 
 type statement struct {
@@ -106,7 +107,18 @@ func (g *generator) pick(pool string) func() string {
 func fixed(s string) func() string { return func() string { return s } }
 
 // slot returns a printer of values of a random type.
-func (g *generator) slot() func() string {
+func (g *generator) slot() func() string { return g.blankable(g.value()) }
+
+func (g *generator) blankable(f func() string) func() string {
+	return func() string {
+		if g.blank {
+			return "<*>"
+		}
+		return f()
+	}
+}
+
+func (g *generator) value() func() string {
 	r := g.rng
 	switch r.IntN(16) {
 	case 0, 1, 2:
@@ -157,6 +169,9 @@ func (g *generator) list() func() string {
 		sep = ", "
 	}
 	return func() string {
+		if g.blank {
+			return open + item() + shut
+		}
 		var xs []string
 		for range 1 + g.rng.IntN(5) {
 			xs = append(xs, item())
@@ -311,6 +326,21 @@ func (g *generator) print(stmt int) string {
 		for _, f := range st.tail {
 			xs = append(xs, f())
 		}
+	}
+	return strings.Join(xs, " ")
+}
+
+// truth returns the template text of a statement.
+func (g *generator) truth(stmt int) string {
+	g.blank = true
+	defer func() { g.blank = false }()
+	st := &g.stmts[stmt]
+	var xs []string
+	for _, f := range st.parts {
+		xs = append(xs, f())
+	}
+	if st.tail != nil {
+		xs = append(xs, "<*>")
 	}
 	return strings.Join(xs, " ")
 }

@@ -175,8 +175,12 @@ func (s *scanner) run(m []byte, i int) int {
 		}
 	}
 	if s.parse {
-		s.parsed(m, a, b, flags)
-		return b
+		return s.parsed(m, a, b, flags)
+	}
+	if flags&isWide != 0 {
+		if e := scriptEnd(m, a, b); e < b {
+			b, flags = e, orClass(m[a:e])
+		}
 	}
 	if b-a > maxWord {
 		return s.slot(m, a, a, toEnd(m, b), kindText)
@@ -211,13 +215,36 @@ func (s *scanner) run(m []byte, i int) int {
 	return s.slot(m, a, a+from, toEnd(m, end), k)
 }
 
+// scriptEnd returns where in m[a:b] a script without blanks begins or ends.
+func scriptEnd(m []byte, a, b int) int {
+	wide := classOf[m[a]]&isWide != 0
+	for i := a; i < b; {
+		c := classOf[m[i]]
+		if c&isPunct == 0 && (c&isWide != 0) != wide {
+			for i > a && !wide && classOf[m[i-1]]&isTrailing != 0 {
+				i--
+			}
+			return i
+		}
+		if wide && c&isPunct != 0 {
+			return i
+		}
+		if c&isWide != 0 {
+			i += 3
+		} else {
+			i++
+		}
+	}
+	return b
+}
+
 // toEnd lets a value that ends within a run of word bytes take the rest of it.
 func toEnd(m []byte, end int) int {
 	if end == len(m) || classOf[m[end]]&(isWord|isPunct) == 0 {
 		return end
 	}
 	e := end
-	for e < len(m) && classOf[m[e]]&(isWord|isPunct) != 0 {
+	for e < len(m) && classOf[m[e]]&(isWord|isPunct) != 0 && classOf[m[e]]&isWide == 0 {
 		e++
 	}
 	for e > end && classOf[m[e-1]]&isTrailing != 0 {
@@ -291,11 +318,11 @@ func (s *scanner) punct(m []byte, i int) int {
 			}
 		}
 		if next == closing(p) && (p != '(' || i == 0 || classOf[m[i-1]]&isWord == 0) {
-			return s.slot(m, i+1, i+1, i+1, kindText)
+			return s.slot(m, i+1, i+1, i+1, kindEmpty)
 		}
 	case '=':
 		if i > 0 && classOf[m[i-1]]&isWord != 0 && emptyValue(m, i+1) {
-			return s.slot(m, i+1, i+1, i+1, kindText)
+			return s.slot(m, i+1, i+1, i+1, kindEmpty)
 		}
 	case '"', '\'':
 		if key, ok := s.quotedKey(p); ok {
@@ -388,8 +415,16 @@ func (s *scanner) place() {
 	s.gap = len(s.text)
 }
 
+// join writes a joint if nothing stands between the last token and the next.
+func (s *scanner) join() {
+	if len(s.text) == s.gap && len(s.tokens) > 0 {
+		s.delim(joint)
+	}
+}
+
 // word appends a plain word.
 func (s *scanner) word(m []byte, a, b int) {
+	s.join()
 	h := hashBytes(m[a:b])
 	from := len(s.text)
 	s.text = append(s.text, m[a:b]...)
@@ -415,6 +450,7 @@ func (s *scanner) slot(m []byte, a, v, b int, k kind) int {
 		s.text, s.skel = s.text[:s.gap], s.mark
 		return b
 	}
+	s.join()
 	from := len(s.text)
 	s.text = append(s.text, m[a:v]...)
 	s.text = append(s.text, byte(k))
@@ -446,17 +482,18 @@ func (s *scanner) joins(k kind, prefix []byte) bool {
 	return false
 }
 
-// parsed appends a token of canonical text, where a control byte is a slot.
-func (s *scanner) parsed(m []byte, a, b int, flags class) {
+// parsed appends the token m[a:b] of canonical text, where a control byte is a slot, and returns b.
+func (s *scanner) parsed(m []byte, a, b int, flags class) int {
 	if flags&isControl == 0 {
 		s.word(m, a, b)
-		return
+		return b
 	}
 	v := a
 	for classOf[m[v]]&isControl == 0 {
 		v++
 	}
 	k := kind(m[v])
+	s.join()
 	from := len(s.text)
 	s.text = append(s.text, m[a:b]...)
 	h := slotHash(k)
@@ -469,6 +506,7 @@ func (s *scanner) parsed(m []byte, a, b int, flags class) {
 		start: int32(a), end: int32(b), slotStart: int32(v), textStart: int32(from), textEnd: int32(len(s.text)),
 		hash: h, kind: k, prefixed: v > a,
 	})
+	return b
 }
 
 func closing(open byte) byte {

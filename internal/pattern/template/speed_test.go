@@ -9,7 +9,7 @@ func BenchmarkPublicLogs(b *testing.B) {
 	paths, _ := filepath.Glob(filepath.Join(evalData(b), "*.content"))
 	var lines [][]byte
 	for _, p := range paths {
-		m, _ := readSystem(b, p)
+		m, _, _ := readSystem(b, p)
 		lines = append(lines, m...)
 	}
 	t := NewTally(TallyOptions{})
