@@ -393,7 +393,7 @@ func prefixed(w []byte) (k kind, prefix int) {
 // isMessageKey reports whether the value of a key is prose rather than a value.
 func isMessageKey(key []byte) bool {
 	switch string(key) {
-	case "msg", "message", "event", "MESSAGE", "text", "log", "Message", "Msg", "description", "reason":
+	case "msg", "message", "event", "MESSAGE", "text", "log", "Message", "Msg", "description", "action":
 		return true
 	}
 	return false

@@ -45,21 +45,41 @@ type cluster struct {
 const (
 	weightWord  = 2
 	weightIdent = 4
+	weightKnown = 6 // the word is a value in other templates, or true or false
 	weightSlot  = 10
-	weightKnown = 6 // the word is a value in other templates
 
-	needUsual = 12
-	needFirst = 24 // the first column often names what the message is about
-	needNamed = 6  // behind the word user or host
-	needValue = 8  // behind an = or in quotes or brackets stands a value more often than not
+	needUsual   = 12
+	needFirst   = 24  // the first column often names what the message is about
+	needNamed   = 6   // behind the word user or host
+	needField   = 4   // a field of a record whose message says what happened, or alone in quotes or brackets
+	needValue   = 8   // behind an = stands a value more often than not
+	needColon   = 6   // behind a colon stands a value if nothing but it stands there
+	needMessage = 128 // behind msg= and event= stands what happened
+	needKey     = 24  // in front of an = stands what distinguishes statements
 )
+
+// place says what may stand in a column, judged by the delimiters around it.
+type place byte
+
+const (
+	placeUsual place = iota
+	placeFirst
+	placeNamed
+	placeField
+	placeValue
+	placeColon
+	placeMessage
+	placeKey
+)
+
+var needAt = [...]int{needUsual, needFirst, needNamed, needField, needValue, needColon, needMessage, needKey}
 
 // partitioner splits one group. Its first pass knows nothing of other groups and finds the words that are surely values or
 // constants; the second pass knows what the first found in all groups.
 type partitioner struct {
 	known  func(word uint64) bool // nil in the first pass
 	strong func(word uint64) bool
-	value  []bool // column stands where values stand
+	places []place // of the columns
 	out    []cluster
 	counts map[uint64]struct{}
 	// What the first pass found, by word hash.
@@ -107,24 +127,35 @@ func (p *partitioner) stat(rows []row, c int) colStat {
 		}
 		p.counts[h] = struct{}{}
 		st.distinct++
-		st.weight += p.weigh(x, p.value[c])
+		st.weight += p.weigh(x, p.places[c])
 		st.masked = st.masked && x.kind != kindWord
 	}
 	return st
 }
 
-func (p *partitioner) weigh(x *cell, value bool) int {
+func (p *partitioner) weigh(x *cell, at place) int {
 	switch {
-	case !x.bare && !value && p.known != nil && p.known(x.hash):
-		return weightKnown
 	case x.kind == kindAny:
 		return needFirst
 	case x.bare:
 		return weightSlot
+	case at == placeUsual && p.known != nil && p.known(x.hash), x.weak(), truthWord(x.text):
+		return weightKnown
 	case x.kind != kindWord || identLike(x.text):
 		return weightIdent
 	}
 	return weightWord
+}
+
+// weak reports whether a word is letters with a small number behind them.
+func (x *cell) weak() bool { return x.kind == kindWord && stemOf(x.text) > 0 }
+
+func truthWord(w string) bool {
+	switch w {
+	case "true", "false", "null", "nil", "True", "False", "None", "TRUE", "FALSE", "NULL":
+		return true
+	}
+	return false
 }
 
 // identLike reports whether a word looks like a name made by a program rather than one of a language.
@@ -175,13 +206,8 @@ func (p *partitioner) split(rows []row, inherited mask) {
 			}
 			continue
 		}
-		need := needUsual
-		switch {
-		case c == 0:
-			need = needFirst
-		case p.value[c]:
-			need = needValue
-		case namesValue(rows[0].cells[c-1].text):
+		need := needAt[p.places[c]]
+		if p.places[c] == placeUsual && namesValue(rows[0].cells[c-1].text) {
 			need = needNamed
 		}
 		if inherited.has(c) || st.masked || st.weight >= need {
@@ -230,7 +256,7 @@ func (p *partitioner) emit(rows []row, vars mask) {
 			if x.bare || vars.has(c) {
 				continue
 			}
-			if p.strong(x.hash) && allSame(rows, c) {
+			if p.places[c] < placeMessage && p.strong(x.hash) && allSame(rows, c) {
 				also.set(c)
 			} else {
 				anchors++

@@ -515,6 +515,8 @@ func closing(open byte) byte {
 		return ']'
 	case '{':
 		return '}'
+	case '<':
+		return '>'
 	}
 	return ')'
 }
