@@ -171,6 +171,7 @@ func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, ru
 			mixed = mixed || head.text(false) != first.text(false)
 		}
 	}
+	reps[least].full = mixed
 	text, slots := reps[least].text(mixed), reps[least].slots(mixed)
 	if len(b.keys) > 1 {
 		text += " " + pattern.Wildcard
@@ -180,6 +181,7 @@ func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, ru
 	for f, key := range b.keys {
 		for k, m := range l.family(key).members {
 			r := l.rendered(m, made)
+			r.full = mixed
 			whole := len(r.parts)
 			if f > 0 {
 				r.parts = r.parts[:cutAt[f][k]]

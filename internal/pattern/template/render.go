@@ -14,6 +14,7 @@ type part struct {
 	word string // constant text; the literal prefix if slot
 	slot bool
 	kind kind
+	void bool // a slot that never held anything
 }
 
 // slotPlan says where the value of a template slot is among the tokens of a message: from token first, less skip bytes of
@@ -30,6 +31,7 @@ const noTail = 0xff
 type rendered struct {
 	parts []part
 	tail  string // delimiters behind the last token
+	full  bool   // slots that never held anything are slots all the same
 }
 
 // render makes the template of a cluster. The constant text is that of the least row text.
@@ -47,11 +49,13 @@ func render(c *cluster, texts func(shape uint32) string, s *scanner) rendered {
 	end := 0
 	for i := range s.tokens {
 		t := &s.tokens[i]
-		p := part{gap: repText[end:t.textStart]}
+		p := part{gap: strings.ReplaceAll(repText[end:t.textStart], string(rune(joint)), "")}
 		end = int(t.textEnd)
 		switch cell := rep.cells[i]; {
 		case c.vars.has(i) || cell.bare:
-			p.slot, p.kind = true, cover(c.rows, i)
+			p.word = shared(c.rows, i)
+			p.slot, p.kind = true, cover(c.rows, i, p.word != "")
+			p.void = p.kind == kindEmpty
 		case cell.kind != kindWord:
 			p.slot, p.kind = true, cell.kind
 			p.word = cell.text[:strings.IndexByte(cell.text, byte(cell.kind))]
@@ -64,20 +68,43 @@ func render(c *cluster, texts func(shape uint32) string, s *scanner) rendered {
 	return out
 }
 
-// cover returns the kind that covers all values of a column. What the values have in common in front is not kept as literal text:
-// it would change with the next value, and the id of the pattern with it.
-func cover(rows []row, c int) kind {
-	k := valueKindOf(&rows[0].cells[c])
+// shared returns the literal prefix that all values of a column have: what the scanner takes for a prefix, or the letters of words
+// such as node17. What values have in common beyond that is not kept: it would change with the next value, and the id with it.
+func shared(rows []row, c int) string {
+	prefix := rows[0].cells[c].prefix()
 	for i := range rows[1:] {
-		k = joinKinds(k, valueKindOf(&rows[i+1].cells[c]))
+		if prefix == "" || rows[i+1].cells[c].prefix() != prefix {
+			return ""
+		}
+	}
+	return prefix
+}
+
+func (x *cell) prefix() string {
+	switch {
+	case x.bare:
+		return ""
+	case x.kind == kindWord:
+		return x.text[:stemOf(x.text)]
+	}
+	return x.text[:strings.IndexByte(x.text, byte(x.kind))]
+}
+
+// cover returns the kind that covers all values of a column, less their literal prefix if they share one.
+func cover(rows []row, c int, prefixed bool) kind {
+	k := valueKindOf(&rows[0].cells[c], prefixed)
+	for i := range rows[1:] {
+		k = joinKinds(k, valueKindOf(&rows[i+1].cells[c], prefixed))
 	}
 	return k
 }
 
-func valueKindOf(x *cell) kind {
+func valueKindOf(x *cell, prefixed bool) kind {
 	switch {
-	case x.bare:
+	case x.bare || prefixed && x.kind != kindWord:
 		return x.kind
+	case prefixed:
+		return kindNumber
 	case x.kind != kindWord || identLike(x.text):
 		return kindIdent
 	}
@@ -192,13 +219,16 @@ func (r *rendered) text(collapse bool) string {
 		b.WriteString(closed(open, p.gap))
 		open = ""
 		b.WriteString(p.word)
-		if p.slot {
+		if r.shows(p) {
 			b.WriteString(pattern.Wildcard)
 		}
 	}
 	b.WriteString(closed(open, r.tail))
 	return b.String()
 }
+
+// shows reports whether a part is a slot of the template.
+func (r *rendered) shows(p *part) bool { return p.slot && (r.full || !p.void) }
 
 // brackets returns the brackets that are open behind gap, innermost first, given those before it.
 func brackets(open, gap string) string {
@@ -228,7 +258,7 @@ func (r *rendered) plan(collapse bool) []slotPlan {
 	var out []slotPlan
 	for i := range r.parts {
 		p := &r.parts[i]
-		if !p.slot {
+		if !r.shows(p) {
 			continue
 		}
 		if collapse && r.continues(i) {
@@ -245,7 +275,7 @@ func (r *rendered) slots(collapse bool) []pattern.Slot {
 	var out []pattern.Slot
 	for i := range r.parts {
 		p := &r.parts[i]
-		if !p.slot {
+		if !r.shows(p) {
 			continue
 		}
 		if collapse && r.continues(i) {
