@@ -148,31 +148,26 @@ func (l *Library) bundles(stem uint64, made renderings) []bundle {
 // name makes the pattern of a bundle and gives it to the clusters.
 func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, run *learning) {
 	head := l.family(b.keys[0]).members
-	reps := make([]rendered, len(head))
-	least, mixed := 0, false
-	for k, m := range head {
-		reps[k] = l.rendered(m, made)
-		if d := cmp.Compare(reps[k].text(false), reps[least].text(false)); d != 0 {
-			mixed = true
-			if d < 0 {
-				least = k
-			}
+	best := l.rendered(head[0], made)
+	bestText := best.text(nil)
+	n := best.elements()
+	diff := make(merged, n)
+	for _, m := range head[1:] {
+		r := l.rendered(m, made)
+		diff.differences(&best, &r, n)
+		if t := r.text(nil); t < bestText {
+			best, bestText = r, t
 		}
 	}
-	n := reps[least].elements()
 	cutAt := make([][]int, len(b.keys)) // parts of the members of a family that the template covers
 	for f, key := range b.keys[1:] {
 		for _, m := range l.family(key).members {
 			r := l.rendered(m, made)
-			at := r.partOf(n)
-			cutAt[f+1] = append(cutAt[f+1], at)
-			head := rendered{parts: r.parts[:at]}
-			first := rendered{parts: reps[least].parts}
-			mixed = mixed || head.text(false) != first.text(false)
+			cutAt[f+1] = append(cutAt[f+1], r.partOf(n))
+			diff.differences(&best, &r, n)
 		}
 	}
-	reps[least].full = mixed
-	text, slots := reps[least].text(mixed), reps[least].slots(mixed)
+	text, slots := best.text(diff), best.slots(diff)
 	if len(b.keys) > 1 {
 		text += " " + pattern.Wildcard
 		slots = append(slots, pattern.Slot{Name: unused("tail", slots), Type: pattern.Text})
@@ -181,13 +176,12 @@ func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, ru
 	for f, key := range b.keys {
 		for k, m := range l.family(key).members {
 			r := l.rendered(m, made)
-			r.full = mixed
 			whole := len(r.parts)
 			if f > 0 {
 				r.parts = r.parts[:cutAt[f][k]]
 			}
-			joinTypes(slots, r.slots(mixed))
-			plan := r.plan(mixed)
+			joinTypes(slots, r.slots(diff))
+			plan := r.plan(diff)
 			switch {
 			case f > 0:
 				plan = append(plan, slotPlan{first: uint8(len(r.parts)), last: uint8(whole - 1), tail: true})
@@ -270,10 +264,10 @@ func (l *Library) least(members []member, made renderings) rendered {
 	if len(members) == 1 {
 		return best
 	}
-	text := best.text(false)
+	text := best.text(nil)
 	for _, m := range members[1:] {
 		r := l.rendered(m, made)
-		if t := r.text(false); t < text {
+		if t := r.text(nil); t < text {
 			best, text = r, t
 		}
 	}

@@ -55,7 +55,7 @@ const (
 	needValue   = 8   // behind an = stands a value more often than not
 	needColon   = 6   // behind a colon stands a value if nothing but it stands there
 	needMessage = 128 // behind msg= and event= stands what happened
-	needKey     = 24  // in front of an = stands what distinguishes statements
+	needKey     = 16  // in front of an = stands what distinguishes statements
 )
 
 // place says what may stand in a column, judged by the delimiters around it.

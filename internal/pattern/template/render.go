@@ -31,7 +31,6 @@ const noTail = 0xff
 type rendered struct {
 	parts []part
 	tail  string // delimiters behind the last token
-	full  bool   // slots that never held anything are slots all the same
 }
 
 // render makes the template of a cluster. The constant text is that of the least row text.
@@ -206,20 +205,61 @@ func (r *rendered) continues(i int) bool {
 	return p.word == "" || p.word == r.parts[i-1].word && p.gap == " "
 }
 
-// text returns the template text; with collapse, slots in a row become one, and brackets that open between them close with them.
-func (r *rendered) text(collapse bool) string {
+// merged are the elements in which members of a family differ: there slots in a row become one, and a slot that never held
+// anything in one member is a slot all the same. Nil means none.
+type merged []bool
+
+func (m merged) has(e int) bool { return e < len(m) && m[e] }
+
+// differences adds to m the elements that are not alike in r and s; both have the same words.
+func (m merged) differences(r, s *rendered, elements int) {
+	i, k := 0, 0
+	for e := range elements {
+		alike := true
+		for first := true; ; first = false {
+			more, also := i < len(r.parts) && (first || r.continues(i)), k < len(s.parts) && (first || s.continues(k))
+			if more != also {
+				alike = false
+			}
+			if !more && !also {
+				break
+			}
+			if more && also {
+				alike = alike && (first || r.parts[i].gap == s.parts[k].gap) && r.parts[i].void == s.parts[k].void
+			}
+			if more {
+				i++
+			}
+			if also {
+				k++
+			}
+		}
+		if !alike {
+			m[e] = true
+		}
+	}
+}
+
+// text returns the template text; where members of a family differ slots in a row become one, and brackets that open between them
+// close with them.
+func (r *rendered) text(m merged) string {
 	var b strings.Builder
 	open := ""
+	e := -1
 	for i := range r.parts {
 		p := &r.parts[i]
-		if collapse && r.continues(i) {
-			open = brackets(open, p.gap)
-			continue
+		if r.continues(i) {
+			if m.has(e) {
+				open = brackets(open, p.gap)
+				continue
+			}
+		} else {
+			e++
 		}
 		b.WriteString(closed(open, p.gap))
 		open = ""
 		b.WriteString(p.word)
-		if r.shows(p) {
+		if p.shows(m, e) {
 			b.WriteString(pattern.Wildcard)
 		}
 	}
@@ -228,7 +268,7 @@ func (r *rendered) text(collapse bool) string {
 }
 
 // shows reports whether a part is a slot of the template.
-func (r *rendered) shows(p *part) bool { return p.slot && (r.full || !p.void) }
+func (p *part) shows(m merged, e int) bool { return p.slot && (!p.void || m.has(e)) }
 
 // brackets returns the brackets that are open behind gap, innermost first, given those before it.
 func brackets(open, gap string) string {
@@ -254,45 +294,49 @@ func closed(open, gap string) string {
 }
 
 // plan says where the values are.
-func (r *rendered) plan(collapse bool) []slotPlan {
+func (r *rendered) plan(m merged) []slotPlan {
 	var out []slotPlan
-	for i := range r.parts {
-		p := &r.parts[i]
-		if !r.shows(p) {
-			continue
-		}
-		if collapse && r.continues(i) {
+	r.eachSlot(m, func(i int, joins bool) {
+		if joins {
 			out[len(out)-1].last = uint8(i)
-			continue
+			return
 		}
-		out = append(out, slotPlan{first: uint8(i), last: uint8(i), skip: uint8(min(len(p.word), 255))})
-	}
+		out = append(out, slotPlan{first: uint8(i), last: uint8(i), skip: uint8(min(len(r.parts[i].word), 255))})
+	})
 	return out
 }
 
-// slots types and names the slots.
-func (r *rendered) slots(collapse bool) []pattern.Slot {
-	var out []pattern.Slot
+// eachSlot calls fn with the parts that are slots, and whether one joins that before it.
+func (r *rendered) eachSlot(m merged, fn func(i int, joins bool)) {
+	e := -1
 	for i := range r.parts {
-		p := &r.parts[i]
-		if !r.shows(p) {
-			continue
+		on := r.continues(i)
+		if !on {
+			e++
 		}
-		if collapse && r.continues(i) {
-			last := &out[len(out)-1]
-			if last.Type != typeOf[p.kind] {
+		if r.parts[i].shows(m, e) {
+			fn(i, on && m.has(e))
+		}
+	}
+}
+
+// slots types and names the slots.
+func (r *rendered) slots(m merged) []pattern.Slot {
+	var out []pattern.Slot
+	r.eachSlot(m, func(i int, joins bool) {
+		typ := typeOf[r.parts[i].kind]
+		if joins {
+			if last := &out[len(out)-1]; last.Type != typ {
 				last.Type = pattern.Text
 			}
-			continue
+			return
 		}
-		typ := typeOf[p.kind]
 		name := r.key(i)
 		if name == "" {
 			name = string(typ)
 		}
-		name = unused(name, out)
-		out = append(out, pattern.Slot{Name: name, Type: typ})
-	}
+		out = append(out, pattern.Slot{Name: unused(name, out), Type: typ})
+	})
 	return out
 }
 

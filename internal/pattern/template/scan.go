@@ -218,8 +218,16 @@ func (s *scanner) run(m []byte, i int) int {
 // scriptEnd returns where in m[a:b] a script without blanks begins or ends.
 func scriptEnd(m []byte, a, b int) int {
 	wide := classOf[m[a]]&isWide != 0
+	path := classOf[m[a]]&isSlash != 0
 	for i := a; i < b; {
 		c := classOf[m[i]]
+		if path {
+			if i > a && c&isWide != 0 && classOf[m[i-1]]&(isDigit|isHexAlpha|isOtherAlpha) != 0 {
+				return i
+			}
+			i++
+			continue
+		}
 		if c&isPunct == 0 && (c&isWide != 0) != wide {
 			for i > a && !wide && classOf[m[i-1]]&isTrailing != 0 {
 				i--

@@ -66,7 +66,7 @@ func (w *wordbook) count(word uint64) uint32 {
 // known reports whether a word is a value in other templates more than it is a constant.
 func (w *wordbook) known(word uint64) bool {
 	v := w.count(word)
-	return v > 0 && 2*v >= w.constants[cut(word)]
+	return v > 0 && v >= w.constants[cut(word)]
 }
 
 // strong reports whether a word is a value in several other templates and hardly ever a constant.
