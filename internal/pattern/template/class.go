@@ -98,7 +98,7 @@ var classOf = func() (t [256]class) {
 		t[b] = isPunct
 	}
 	t['_'] = isWord | isSep
-	for _, b := range []byte(`.!?-~^&#\@$`) {
+	for _, b := range []byte(`.!?-~^&#\@$%`) {
 		t[b] |= isTrailing
 	}
 	for _, b := range []byte(`-./#@$+`) {
@@ -266,7 +266,7 @@ func numeric(w []byte) kind {
 		return kindNumber
 	case dots == 3 && slashes == 0 && dashes == 0 && rest[0] == '/':
 		return kindHost
-	case len(rest) == 1 && (rest[0] == '%' || rest[0] == '+' || rest[0] == '/'):
+	case len(rest) == 1 && (rest[0] == '+' || rest[0] == '/'):
 		return kindNumber
 	}
 	if dashes+slashes > 0 {

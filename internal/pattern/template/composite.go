@@ -30,7 +30,10 @@ func composite(m []byte, a, b int, flags class) (k kind, end int) {
 func untilBlank(m []byte, i int) int {
 	for i < len(m) {
 		c := m[i]
-		if classOf[c]&(isSpace|isControl) != 0 || c == '"' || c == '\'' || c == '<' || c == '>' || c == '|' || c == ')' || c == ']' || c == '}' || c == '`' || c >= 0x80 {
+		if classOf[c]&(isSpace|isControl) != 0 || c == '"' || c == '\'' || c == '<' || c == '>' || c == '|' || c == ')' || c == ']' || c == '}' || c == '`' {
+			break
+		}
+		if classOf[c]&isWide != 0 && classOf[m[i-1]]&(isDigit|isHexAlpha|isOtherAlpha) != 0 {
 			break
 		}
 		i++
@@ -138,22 +141,6 @@ func extend(m []byte, a, b int, k kind) int {
 		for b-a <= 3 && e+3 < len(m) && m[e] == ',' && digit(m[e+1]) && digit(m[e+2]) && digit(m[e+3]) && (e+4 == len(m) || !alnum(m[e+4])) {
 			e += 4
 		}
-		return sizeUnit(m, e)
-	}
-	return b
-}
-
-// sizeUnit adds the unit of a size that is printed as fits: 1.2 KB, 310 B.
-func sizeUnit(m []byte, b int) int {
-	if b+1 >= len(m) || m[b] != ' ' {
-		return b
-	}
-	e := b + 1
-	for e < len(m) && alnum(m[e]) {
-		e++
-	}
-	switch string(m[b+1 : e]) {
-	case "B", "KB", "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB":
 		return e
 	}
 	return b

@@ -139,6 +139,8 @@ func (p *partitioner) weigh(x *cell, at place) int {
 		return needFirst
 	case x.bare:
 		return weightSlot
+	case sizeUnit(x.text):
+		return weightKnown
 	case at == placeUsual && p.known != nil && p.known(x.hash), x.weak(), truthWord(x.text):
 		return weightKnown
 	case x.kind != kindWord || identLike(x.text):
@@ -149,6 +151,15 @@ func (p *partitioner) weigh(x *cell, at place) int {
 
 // weak reports whether a word is letters with a small number behind them.
 func (x *cell) weak() bool { return x.kind == kindWord && stemOf(x.text) > 0 }
+
+// sizeUnit reports whether a word is a unit that is printed as fits: 1.2 KB, 310 B.
+func sizeUnit(w string) bool {
+	switch w {
+	case "B", "KB", "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB":
+		return true
+	}
+	return false
+}
 
 func truthWord(w string) bool {
 	switch w {

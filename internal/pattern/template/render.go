@@ -15,6 +15,7 @@ type part struct {
 	slot bool
 	kind kind
 	void bool // a slot that never held anything
+	unit bool // a slot of units of size, part of the number before it
 }
 
 // slotPlan says where the value of a template slot is among the tokens of a message: from token first, less skip bytes of
@@ -55,6 +56,7 @@ func render(c *cluster, texts func(shape uint32) string, s *scanner) rendered {
 			p.word = shared(c.rows, i)
 			p.slot, p.kind = true, cover(c.rows, i, p.word != "")
 			p.void = p.kind == kindEmpty
+			p.unit = p.gap == " " && i > 0 && out.parts[i-1].slot && sizeUnit(cell.text)
 		case cell.kind != kindWord:
 			p.slot, p.kind = true, cell.kind
 			p.word = cell.text[:strings.IndexByte(cell.text, byte(cell.kind))]
@@ -84,7 +86,14 @@ func (x *cell) prefix() string {
 	case x.bare:
 		return ""
 	case x.kind == kindWord:
-		return x.text[:stemOf(x.text)]
+		if n := stemOf(x.text); n > 0 {
+			return x.text[:n]
+		}
+		n := strings.LastIndexAny(x.text, "-_") + 1
+		if n > 1 && len(x.text)-n >= 4 && allHex([]byte(x.text[n:])) {
+			return x.text[:n]
+		}
+		return ""
 	}
 	return x.text[:strings.IndexByte(x.text, byte(x.kind))]
 }
@@ -177,16 +186,10 @@ func (r *rendered) stem() uint64 {
 
 // prefixes returns the words of the templates that this one may be with a tail more, the shortest first.
 func (r *rendered) prefixes() (out []uint64) {
-	last := 0
-	for i := range r.parts {
-		if i > 0 && r.parts[i].gap != "" && strings.Contains(r.parts[i].gap, "=") {
-			last = i
-		}
-	}
 	h, n := uint64(k1), 0
 	for i := range r.parts {
 		if !r.continues(i) {
-			if n >= minStem && i > last {
+			if n >= minStem && !r.startsField(i) {
 				out = append(out, h)
 			}
 			n++
@@ -194,6 +197,11 @@ func (r *rendered) prefixes() (out []uint64) {
 		h = r.mix(h, i)
 	}
 	return out
+}
+
+// startsField reports whether part i is a key or the value of one.
+func (r *rendered) startsField(i int) bool {
+	return i+1 < len(r.parts) && strings.HasPrefix(r.parts[i+1].gap, "=") || strings.HasPrefix(r.parts[i].gap, "=")
 }
 
 // continues reports whether part i goes on with the slot before it: slots in a row are one when templates are compared.
@@ -249,7 +257,7 @@ func (r *rendered) text(m merged) string {
 	for i := range r.parts {
 		p := &r.parts[i]
 		if r.continues(i) {
-			if m.has(e) {
+			if m.has(e) || p.unit {
 				open = brackets(open, p.gap)
 				continue
 			}
@@ -315,7 +323,7 @@ func (r *rendered) eachSlot(m merged, fn func(i int, joins bool)) {
 			e++
 		}
 		if r.parts[i].shows(m, e) {
-			fn(i, on && m.has(e))
+			fn(i, on && (m.has(e) || r.parts[i].unit))
 		}
 	}
 }

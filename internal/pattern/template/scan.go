@@ -41,6 +41,7 @@ type scanner struct {
 	parse  bool   // the input is canonical text: no classification
 	mark   uint64 // skel at the end of the last token
 	gap    int    // where in text the delimiters since the last token start
+	round  bool   // the bracket opened last is round: what stands in it are arguments rather than a list
 }
 
 const (
@@ -98,7 +99,7 @@ func (s *scanner) masked(sum uint64, c int) uint64 {
 
 // scan reads a message. What an earlier scan found is overwritten.
 func (s *scanner) scan(m []byte) {
-	s.text, s.tokens, s.sum, s.skel, s.mark, s.gap = s.text[:0], s.tokens[:0], 0, 0, 0, 0
+	s.text, s.tokens, s.sum, s.skel, s.mark, s.gap, s.round = s.text[:0], s.tokens[:0], 0, 0, 0, 0, false
 	i, n := 0, len(m)
 	for i < n {
 		c := classOf[m[i]]
@@ -320,14 +321,17 @@ func (s *scanner) punct(m []byte, i int) int {
 			return s.slot(m, i+1, i+1, i+2, kindText) // not to be taken for a wildcard
 		}
 	case '[', '{', '(':
-		if p == '[' {
-			if end := wordList(m, i+1); end > 0 {
+		s.round = p == '('
+		if p != '(' {
+			if end := wordList(m, i+1, closing(p)); end > 0 {
 				return s.slot(m, i+1, i+1, end, kindText)
 			}
 		}
 		if next == closing(p) && (p != '(' || i == 0 || classOf[m[i-1]]&isWord == 0) {
 			return s.slot(m, i+1, i+1, i+1, kindEmpty)
 		}
+	case ')':
+		s.round = false
 	case '=':
 		if i > 0 && classOf[m[i-1]]&isWord != 0 && emptyValue(m, i+1) {
 			return s.slot(m, i+1, i+1, i+1, kindEmpty)
@@ -483,7 +487,7 @@ func (s *scanner) joins(k kind, prefix []byte) bool {
 	}
 	switch string(s.text[s.gap:]) {
 	case ",", ", ", ";", "; ":
-		return true
+		return !s.round
 	case " ":
 		return k == kindTime && t.kind == kindTime
 	}
@@ -547,27 +551,50 @@ func emptyValue(m []byte, i int) bool {
 	return i == len(m) && i == from || i > from && i < len(m) && m[i] == '='
 }
 
-// wordList returns the end of a list of single words with commas between them that fills a bracket, or 0.
-func wordList(m []byte, i int) (end int) {
-	commas, inWord := 0, false
-	for ; i < len(m); i++ {
-		switch c := m[i]; {
-		case classOf[c]&(isWord|isPunct) != 0:
-			if !inWord && i > 0 && m[i-1] == ' ' && (i < 2 || m[i-2] != ',') {
-				return 0
+// wordList returns the end of a list that fills a bracket, or 0: single words with commas, semicolons or bars between them, or with
+// blanks if they all look like names or numbers.
+func wordList(m []byte, i int, shut byte) (end int) {
+	items, marks, blanks, names := 0, 0, 0, true
+	for {
+		from := i
+		var c class
+		for i < len(m) && (classOf[m[i]]&(isWord|isPunct) != 0 || m[i] == ':' && addressColon(m, from, i)) {
+			c |= classOf[m[i]]
+			i++
+		}
+		if i == from || i == len(m) {
+			return 0
+		}
+		items++
+		names = names && c&(isDigit|isSep) != 0
+		switch sep := m[i]; sep {
+		case shut:
+			if items > 1 && (blanks == 0 || marks == 0 && names) {
+				return i
 			}
-			inWord = true
-		case c == ',' && inWord:
-			commas++
-			inWord = false
-		case c == ' ' && !inWord && m[i-1] == ',':
-		case c == ']' && inWord && commas > 0:
-			return i
+			return 0
+		case ',', ';', '|':
+			marks++
+			i++
+			if i < len(m) && m[i] == ' ' {
+				i++
+			}
+		case ' ':
+			blanks++
+			i++
 		default:
 			return 0
 		}
 	}
-	return 0
+}
+
+// addressColon reports whether the colon at m[i] in a word that starts at from belongs to an address or a time.
+func addressColon(m []byte, from, i int) bool {
+	if i == from || i+1 == len(m) {
+		return false
+	}
+	next := classOf[m[i+1]]
+	return next&isSlash != 0 || next&isDigit != 0 && orClass(m[from:i])&(isDigit|isPunct) != 0
 }
 
 func closeQuote(m []byte, i int, q byte) int {

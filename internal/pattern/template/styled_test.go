@@ -398,7 +398,7 @@ func (g *styled) statement() {
 			return
 		}
 		twin := append([]styledPart(nil), ps...)
-		twin[at[g.r.IntN(len(at))]] = konst(g.word())
+		twin[at[g.r.IntN(len(at))]].text = g.word()
 		g.stmts = append(g.stmts, styledStatement{twin})
 	}
 }
