@@ -162,11 +162,26 @@ func classify(m []byte, a, b int, flags class) (k kind, prefix, end int) {
 	if k := valueKind(w[lead:], flags); k != kindWord {
 		return k, lead, extend(m, a+lead, b, k)
 	}
+	if port := portAt(m, b); port > b && digit(w[len(w)-1]) && !digit(w[0]) {
+		return kindHost, 0, port
+	}
 	if weak(w) {
 		return kindWord, 0, b
 	}
 	k, prefix = prefixed(w)
 	return k, prefix, extend(m, a, b, k)
+}
+
+// portAt returns the end of a port of three digits or more behind the name of a host that ends at b, or b.
+func portAt(m []byte, b int) int {
+	if b >= len(m) || m[b] != ':' {
+		return b
+	}
+	e := digits(m, b+1)
+	if e-b < 4 || e-b > 6 || e < len(m) && (alnum(m[e]) || m[e] == ':') {
+		return b
+	}
+	return e
 }
 
 // weak reports whether a word with digits may well be constant: amd64, IPv4, ssh2, log4j, x86_64, HTTP/1.1. It stays a word, and

@@ -258,6 +258,21 @@ func (p *partitioner) split(rows []row, inherited mask) {
 	}
 }
 
+// unitsToo makes slots of all columns of units behind numbers if one is: what is small now will be large one day.
+func (p *partitioner) unitsToo(rows []row, vars *mask) {
+	cells := rows[0].cells
+	unit := func(c int) bool { return cells[c].kind == kindWord && cells[c-1].bare && sizeUnit(cells[c].text) }
+	found := false
+	for c := 1; c < len(cells) && !found; c++ {
+		found = vars.has(c) && unit(c)
+	}
+	for c := 1; c < len(cells) && found; c++ {
+		if unit(c) {
+			vars.set(c)
+		}
+	}
+}
+
 // emit adds a cluster. A word that is constant in it but a value wherever else it stands is a slot here as well.
 func (p *partitioner) emit(rows []row, vars mask) {
 	if p.strong != nil {
@@ -277,6 +292,7 @@ func (p *partitioner) emit(rows []row, vars mask) {
 			vars = also
 		}
 	}
+	p.unitsToo(rows, &vars)
 	p.out = append(p.out, cluster{rows: rows, vars: vars})
 }
 

@@ -186,10 +186,19 @@ func (r *rendered) stem() uint64 {
 
 // prefixes returns the words of the templates that this one may be with a tail more, the shortest first.
 func (r *rendered) prefixes() (out []uint64) {
+	last, fields := 0, 0
+	for i := len(r.parts) - 1; i > 0; i-- {
+		if strings.HasPrefix(r.parts[i].gap, "=") {
+			if fields++; fields == 2 {
+				last = i
+				break
+			}
+		}
+	}
 	h, n := uint64(k1), 0
 	for i := range r.parts {
 		if !r.continues(i) {
-			if n >= minStem && !r.startsField(i) {
+			if n >= minStem && i > last && !r.startsField(i) {
 				out = append(out, h)
 			}
 			n++
