@@ -10,6 +10,7 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/windows"
 	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
@@ -19,14 +20,26 @@ type windowView struct {
 }
 
 type changeView struct {
-	Kind         string     `json:"kind"` // new, gone, up or down
+	Kind         string     `json:"kind"` // new, gone, up, down, rare or silent
 	ID           pattern.ID `json:"id"`
 	Name         string     `json:"name,omitempty"`
 	Template     string     `json:"template"`
 	Before       int64      `json:"before"`
 	After        int64      `json:"after"`
-	Ratio        *float64   `json:"ratio,omitempty"` // rate after / rate before; left out for a new pattern
-	Significance float64    `json:"significance"`
+	Expected     float64    `json:"expected"`        // lines in the later range, by the base
+	Spread       float64    `json:"spread"`          // standard deviation of what was to be expected
+	Ratio        float64    `json:"ratio,omitempty"` // rate after / rate before; left out where one is none
+	Significance float64    `json:"significance"`    // in standard deviations
+	QuietSeconds int64      `json:"quiet_seconds,omitempty"`
+}
+
+type comparisonView struct {
+	Library  string       `json:"library"`
+	Baseline string       `json:"baseline"` // that was used
+	Base     []windowView `json:"base"`
+	Window   windowView   `json:"window"`
+	Past     int          `json:"past"` // comparable ranges that the spread comes from
+	Changes  []changeView `json:"changes"`
 }
 
 func (a *app) compareCommand() *cobra.Command {
@@ -36,24 +49,25 @@ func (a *app) compareCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "compare",
-		Short: "What is new, gone or changed in rate between two time ranges",
-		Long: "What is new, gone or changed in rate between two time ranges, the most significant first.\n" +
-			"By default the last day is compared with the day before it.",
+		Short: "What is new, gone, up, down, rare or silent in a time range",
+		Long: "What is new, gone, up, down, rare or silent in a time range, the most significant first.\n" +
+			"By default the last day is compared with the day before it; --baseline seasonal compares with the same hours of\n" +
+			"the same weekday in the last up to 4 weeks. How it is decided: docs/analysis.md.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := windows(&q, from, to, baseFrom, baseTo, time.Now()); err != nil {
+			if err := ranges(&q, from, to, baseFrom, baseTo, time.Now()); err != nil {
 				return err
 			}
-			var changes []postgres.WindowChange
+			var found *postgres.Comparison
 			err := a.query(c.Context(), library, func(tx pgx.Tx, _ access.Caller, lib postgres.Library) (err error) {
 				q.Library = lib.ID
-				changes, err = postgres.CompareWindows(c.Context(), tx, q)
+				found, err = postgres.CompareWindows(c.Context(), tx, q)
 				return err
 			})
 			if err != nil {
 				return err
 			}
-			return a.printChanges(library, q, changes)
+			return a.printChanges(library, q.Baseline, found)
 		},
 	}
 	f := c.Flags()
@@ -62,14 +76,21 @@ func (a *app) compareCommand() *cobra.Command {
 	f.StringVar(&to, "to", "", "end of the later range (default now)")
 	f.StringVar(&baseFrom, "base-from", "", "begin of the base range (default as long as the later range)")
 	f.StringVar(&baseTo, "base-to", "", "end of the base range (default the begin of the later range)")
-	f.Int64Var(&q.MinLines, "min-lines", 1, "leave out patterns with fewer lines in both ranges")
-	f.Float64Var(&q.MinRatio, "min-ratio", 1.5, "the factor by which a rate must have changed")
+	f.StringVar(&q.Baseline, "baseline", postgres.BaselinePrevious, "previous or seasonal")
+	f.Int64Var(&q.MinLines, "min-lines", 0, "floor on volume (default 10 lines seen or expected, 1 for new ones)")
+	f.Float64Var(&q.MinRatio, "min-ratio", windows.DefaultMinRatio, "the factor by which a rate must have changed")
 	f.IntVarP(&q.Limit, "limit", "n", 50, "at most so many (1 to 1000)")
 	return c
 }
 
-// windows fills the two ranges of q.
-func windows(q *postgres.Compare, from, to, baseFrom, baseTo string, now time.Time) (err error) {
+// ranges fills the two ranges of q.
+func ranges(q *postgres.Compare, from, to, baseFrom, baseTo string, now time.Time) (err error) {
+	if q.Baseline != postgres.BaselinePrevious && q.Baseline != postgres.BaselineSeasonal {
+		return usage("--baseline %q: want previous or seasonal", q.Baseline)
+	}
+	if q.Baseline == postgres.BaselineSeasonal && baseFrom+baseTo != "" {
+		return usage("--base-from and --base-to go with --baseline previous")
+	}
 	if q.From, err = parseTime(from, now); err != nil {
 		return err
 	}
@@ -97,31 +118,45 @@ func windows(q *postgres.Compare, from, to, baseFrom, baseTo string, now time.Ti
 	return nil
 }
 
-func (a *app) printChanges(library string, q postgres.Compare, changes []postgres.WindowChange) error {
+func (a *app) printChanges(library, asked string, found *postgres.Comparison) error {
+	out := comparisonView{
+		Library: library, Baseline: found.Baseline, Window: windowView{found.Window.From, found.Window.To}, Past: found.Past, Changes: []changeView{},
+	}
+	for _, b := range found.Base {
+		out.Base = append(out.Base, windowView{b.From, b.To})
+	}
+	for _, c := range found.Changes {
+		out.Changes = append(out.Changes, changeView{
+			Kind: string(c.Kind), ID: c.ID, Name: c.Name, Template: c.Template, Before: c.Before, After: c.After, Expected: hundredths(c.Expected),
+			Spread: hundredths(c.Spread), Ratio: hundredths(c.Ratio), Significance: hundredths(c.Significance), QuietSeconds: int64(c.Quiet / time.Second),
+		})
+	}
+	if found.Baseline != asked {
+		a.say("no line in the same hours of the weeks before: compared with the previous range")
+	}
 	if a.json() {
-		out := struct {
-			Library string       `json:"library"`
-			Base    windowView   `json:"base"`
-			Window  windowView   `json:"window"`
-			Changes []changeView `json:"changes"`
-		}{library, windowView{q.BaseFrom.UTC(), q.BaseTo.UTC()}, windowView{q.From.UTC(), q.To.UTC()}, []changeView{}}
-		for _, c := range changes {
-			v := changeView{Kind: c.Kind, ID: c.ID, Name: c.Name, Template: c.Template, Before: c.Before, After: c.After, Significance: math.Round(c.Significance*100) / 100}
-			if !math.IsInf(c.Ratio, 0) && !math.IsNaN(c.Ratio) {
-				v.Ratio = &c.Ratio
-			}
-			out.Changes = append(out.Changes, v)
-		}
 		return a.printJSON(out)
 	}
-	a.say("%s to %s, against %s to %s (UTC)", shown(q.From), shown(q.To), shown(q.BaseFrom), shown(q.BaseTo))
-	table := [][]string{{"CHANGE", "BEFORE", "AFTER", "RATIO", "PATTERN", "TEMPLATE"}}
-	for _, c := range changes {
+	a.say("%s to %s, against %s (UTC)", shown(out.Window.From), shown(out.Window.To), against(out.Base))
+	table := [][]string{{"CHANGE", "EXPECTED", "AFTER", "RATIO", "Z", "PATTERN", "TEMPLATE"}}
+	for _, c := range out.Changes {
 		ratio := "-"
-		if !math.IsInf(c.Ratio, 0) && !math.IsNaN(c.Ratio) {
+		if c.Ratio > 0 {
 			ratio = fmt.Sprintf("%.2f", c.Ratio)
 		}
-		table = append(table, []string{c.Kind, count(c.Before), count(c.After), ratio, string(c.ID), clip(title(c.Name, c.Template), max(width(a.out, 160)-60, 30))})
+		table = append(table, []string{
+			c.Kind, fmt.Sprintf("%.4g ± %.3g", c.Expected, c.Spread), count(c.After), ratio, fmt.Sprintf("%.1f", c.Significance), string(c.ID),
+			clip(title(c.Name, c.Template), max(width(a.out, 160)-76, 30)),
+		})
 	}
 	return a.table(table)
 }
+
+func against(base []windowView) string {
+	if len(base) == 1 {
+		return shown(base[0].From) + " to " + shown(base[0].To)
+	}
+	return fmt.Sprintf("the same hours of %d weeks before", len(base))
+}
+
+func hundredths(f float64) float64 { return math.Round(f*100) / 100 }

@@ -35,12 +35,7 @@ var outputs = []struct {
 		Next     string        `json:"next,omitempty"`
 	}{}},
 	{command: "patterns show", value: patternView{}},
-	{command: "patterns compare", value: struct {
-		Library string       `json:"library"`
-		Base    windowView   `json:"base"`
-		Window  windowView   `json:"window"`
-		Changes []changeView `json:"changes"`
-	}{}},
+	{command: "patterns compare", value: comparisonView{}},
 	{command: "recognize", value: answer{}, lines: true},
 	{command: "workflows list", value: struct {
 		Workflows []runView `json:"workflows"`

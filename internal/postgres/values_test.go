@@ -133,68 +133,6 @@ func TestRuns(t *testing.T) {
 	})
 }
 
-func TestCompareWindowsFindsWhatChanged(t *testing.T) {
-	t.Parallel()
-	ctx, db := t.Context(), testdb.New(t)
-	m := newMiner(t, db, db.Workspace(t, "one"), "app")
-	base, later := noon, noon.Add(2*time.Hour)
-	count := func(n int, message string) []string {
-		out := make([]string, n)
-		for i := range out {
-			out[i] = message
-		}
-		return out
-	}
-	// Every message once a second; the windows are of an hour.
-	for _, c := range []struct {
-		at       time.Time
-		n        int
-		messages string
-	}{
-		{base, 400, "steady traffic seen"},
-		{later, 410, "steady traffic seen"},
-		{base, 50, "disk nearly full"},
-		{later, 300, "disk nearly full"},
-		{base, 300, "cache warmed up"},
-		{later, 30, "cache warmed up"},
-		{base, 200, "heartbeat received fine"},
-		{later, 100, "panic while writing"},
-		{later, 2, "rare oddity happened"},
-	} {
-		m.commit(t, tally(c.at, count(c.n, c.messages)...))
-	}
-	compare := func(c postgres.Compare) (kinds map[string]string, changes []postgres.WindowChange) {
-		m.do(t, func(tx pgx.Tx) (err error) {
-			c.Library, c.BaseFrom, c.BaseTo, c.From, c.To = m.lib.ID, base, base.Add(time.Hour), later, later.Add(time.Hour)
-			changes, err = postgres.CompareWindows(ctx, tx, c)
-			return err
-		})
-		kinds = map[string]string{}
-		for i, w := range changes {
-			kinds[w.Template] = w.Kind
-			require.True(t, i == 0 || changes[i-1].Significance >= w.Significance)
-		}
-		return kinds, changes
-	}
-	kinds, all := compare(postgres.Compare{})
-	require.Equal(t, map[string]string{
-		"disk nearly full": "up", "cache warmed up": "down", "heartbeat received fine": "gone", "panic while writing": "new", "rare oddity happened": "new",
-	}, kinds)
-	// |300/3600 - 30/3600| / sqrt(300/3600² + 30/3600²) = 270 / sqrt(330) = 14.86, the most significant
-	require.Equal(t, "cache warmed up", all[0].Template)
-	require.InDelta(t, 14.863, all[0].Significance, 0.001)
-	require.InDelta(t, 0.1, all[0].Ratio, 1e-9)
-	kinds, _ = compare(postgres.Compare{MinLines: 3})
-	require.Len(t, kinds, 4, "the rare one is below the floor")
-	_, page := compare(postgres.Compare{Limit: 2, Offset: 1})
-	require.Equal(t, []string{all[1].Template, all[2].Template}, []string{page[0].Template, page[1].Template})
-	err := postgres.InWorkspace(ctx, db.Pool, m.caller, func(tx pgx.Tx) error {
-		_, err := postgres.CompareWindows(ctx, tx, postgres.Compare{Library: m.lib.ID, BaseFrom: later, BaseTo: base, From: base, To: later})
-		return err
-	})
-	require.Error(t, err)
-}
-
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	pool, err := postgres.Open(t.Context(), "postgres://nobody@127.0.0.1:1/none")

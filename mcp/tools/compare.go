@@ -3,7 +3,6 @@ package tools
 import (
 	"context"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -11,16 +10,18 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/windows"
 	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
 type compareArgs struct {
 	Library  string  `json:"library" default:"default"`
-	From     instant `json:"from" doc:"RFC 3339 or age, like 24h" note:"Start of the window; 24 h before its end if not given"`
+	From     instant `json:"from" doc:"Time or age, like 24h" note:"Start of the window; 24 h before its end if not given"`
 	To       instant `json:"to" note:"End of the window; now if not given"`
-	BaseFrom instant `json:"base_from" note:"Start of what it is compared with; as long before base_to as the window is if not given"`
+	Baseline string  `json:"baseline" enum:"previous|seasonal" default:"previous" note:"seasonal is the same hours of the same weekday in the last up to 4 weeks; without any, previous, and the answer says so"`
+	BaseFrom instant `json:"base_from" note:"Start of the previous baseline; as long before base_to as the window is if not given"`
 	BaseTo   instant `json:"base_to" note:"Its end; from if not given"`
-	MinLines int     `json:"min_lines" min:"1" max:"1000000000" default:"1" note:"Leave out patterns with fewer lines in both windows"`
+	MinLines int     `json:"min_lines" min:"0" max:"1000000000" note:"Floor on volume: by default 10 lines seen or expected for up, down and gone, and 1 for new"`
 	Limit    int     `json:"limit" min:"1" max:"200" default:"15"`
 }
 
@@ -30,41 +31,45 @@ type window struct {
 }
 
 type comparison struct {
-	Library string         `json:"library"`
-	Base    window         `json:"base"`
-	Window  window         `json:"window"`
-	Changes []windowChange `json:"changes"` // the most significant first
-	More    bool           `json:"more,omitempty"`
+	Library  string         `json:"library"`
+	Baseline string         `json:"baseline"` // that was used
+	Base     []window       `json:"base"`     // the latest first
+	Window   window         `json:"window"`
+	Past     int            `json:"past"`    // comparable windows that the spread comes from
+	Changes  []windowChange `json:"changes"` // the most significant first
+	More     bool           `json:"more,omitempty"`
+	Note     string         `json:"note,omitempty"`
 }
 
 type windowChange struct {
-	Kind      string     `json:"kind"` // new, gone, up or down
-	ID        pattern.ID `json:"id"`
-	Name      string     `json:"name,omitempty"`
-	Template  string     `json:"template"`
-	Before    int64      `json:"before"`
-	After     int64      `json:"after"`
-	Ratio     float64    `json:"ratio,omitempty"`      // of the rates; absent when new or gone
-	FirstSeen string     `json:"first_seen,omitempty"` // ever; new means new in the window
-	LastSeen  string     `json:"last_seen,omitempty"`
-	Example   string     `json:"example,omitempty"`
-	Page      string     `json:"page,omitempty"` // of the workflow that brought the example in, in Temporal's web UI
-	Resource  string     `json:"resource"`
+	Kind         string     `json:"kind"` // new, gone, up, down, rare or silent
+	ID           pattern.ID `json:"id"`
+	Name         string     `json:"name,omitempty"`
+	Template     string     `json:"template"`
+	Before       int64      `json:"before"`
+	After        int64      `json:"after"`
+	Expected     float64    `json:"expected"`          // lines
+	Spread       float64    `json:"spread"`            // standard deviation of what was to be expected
+	Ratio        float64    `json:"ratio,omitempty"`   // of the rates; absent where one is none
+	Significance float64    `json:"significance"`      // in standard deviations
+	Quiet        int64      `json:"quiet_s,omitempty"` // silent ones: seconds without a line
+	FirstSeen    string     `json:"first_seen,omitempty"`
+	LastSeen     string     `json:"last_seen,omitempty"`
+	Example      string     `json:"example,omitempty"`
+	Page         string     `json:"page,omitempty"` // of the workflow that brought the example in, in Temporal's web UI
+	Resource     string     `json:"resource"`
 }
 
 func (s *Suite) compareWindows() Tool {
 	return define[compareArgs, comparison](Tool{
 		Name: "compare_windows", Title: "Compare windows", Role: viewer, ReadOnly: true, Idempotent: true,
-		Description: "What is unusual: patterns new, gone or changed in rate between windows; default: the last 24 h against the 24 before.",
+		Description: "What is unusual in a window: patterns new, gone, up, down, rare or silent.",
 	}, func(ctx context.Context, c Call, in compareArgs) (comparison, string, error) {
 		query, err := in.windows(time.Now())
 		if err != nil {
 			return comparison{}, "", err
 		}
-		out := comparison{
-			Library: in.Library, Changes: []windowChange{},
-			Base: window{stamp(query.BaseFrom), stamp(query.BaseTo)}, Window: window{stamp(query.From), stamp(query.To)},
-		}
+		out := comparison{Library: in.Library, Changes: []windowChange{}}
 		err = s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
 			lib, err := s.libraryByName(ctx, tx, c, in.Library)
 			if err != nil {
@@ -75,18 +80,36 @@ func (s *Suite) compareWindows() Tool {
 			if err != nil {
 				return err
 			}
-			if out.More = len(found) > in.Limit; out.More {
-				found = found[:in.Limit]
+			changes := found.Changes
+			if out.More = len(changes) > in.Limit; out.More {
+				changes = changes[:in.Limit]
 			}
-			return s.addChanges(ctx, tx, lib, found, &out)
+			out.describe(found, in.Baseline)
+			return s.addChanges(ctx, tx, lib, changes, &out)
 		})
 		return out, out.text(), err
 	})
 }
 
+// describe tells what was compared with what.
+func (c *comparison) describe(found *postgres.Comparison, asked string) {
+	c.Baseline, c.Past, c.Window = found.Baseline, found.Past, window{stamp(found.Window.From), stamp(found.Window.To)}
+	for _, b := range found.Base {
+		c.Base = append(c.Base, window{stamp(b.From), stamp(b.To)})
+	}
+	if found.Baseline != asked {
+		c.Note = "no line in the same hours of the weeks before: compared with the previous window"
+	}
+}
+
 // windows applies the defaults: the window is the last day, and the base as long a time just before it.
 func (in *compareArgs) windows(now time.Time) (q postgres.Compare, err error) {
-	q = postgres.Compare{From: in.From.from(now), To: in.To.from(now), BaseFrom: in.BaseFrom.from(now), BaseTo: in.BaseTo.from(now), MinLines: int64(in.MinLines)}
+	q = postgres.Compare{
+		From: in.From.from(now), To: in.To.from(now), Baseline: in.Baseline, BaseFrom: in.BaseFrom.from(now), BaseTo: in.BaseTo.from(now), MinLines: int64(in.MinLines),
+	}
+	if in.Baseline == postgres.BaselineSeasonal && (in.BaseFrom.set() || in.BaseTo.set()) {
+		return q, invalid("base_from and base_to go with the baseline previous")
+	}
 	if !in.To.set() {
 		q.To = now
 	}
@@ -109,11 +132,9 @@ func (s *Suite) addChanges(ctx context.Context, tx pgx.Tx, lib postgres.Library,
 	from := origins{suite: s, tx: tx, found: map[uuid.UUID]postgres.Source{}}
 	for _, f := range found {
 		change := windowChange{
-			Kind: f.Kind, ID: f.ID, Name: f.Name, Template: cut(f.Template, maxExample), Before: f.Before, After: f.After, FirstSeen: stamp(f.FirstSeen), LastSeen: stamp(f.LastSeen),
-			Resource: PatternURI(lib.Name, f.ID),
-		}
-		if !math.IsInf(f.Ratio, 0) && !math.IsNaN(f.Ratio) {
-			change.Ratio = round(f.Ratio)
+			Kind: string(f.Kind), ID: f.ID, Name: f.Name, Template: cut(f.Template, maxExample), Before: f.Before, After: f.After,
+			Expected: round(f.Expected), Spread: round(f.Spread), Ratio: round(f.Ratio), Significance: round(f.Significance), Quiet: int64(f.Quiet / time.Second),
+			FirstSeen: stamp(f.FirstSeen), LastSeen: stamp(f.LastSeen), Resource: PatternURI(lib.Name, f.ID),
 		}
 		examples, err := postgres.Examples(ctx, tx, lib.ID, f.ID, 1)
 		if err != nil {
@@ -137,13 +158,20 @@ func (c comparison) text() string {
 		counts[change.Kind]++
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d new, %d gone, %d up, %d down", counts["new"], counts["gone"], counts["up"], counts["down"])
+	sep := ""
+	for _, kind := range []windows.Kind{windows.New, windows.Gone, windows.Up, windows.Down, windows.Rare, windows.Silent} {
+		fmt.Fprintf(&b, "%s%d %s", sep, counts[string(kind)], kind)
+		sep = ", "
+	}
+	if c.Note != "" {
+		b.WriteString("; " + c.Note)
+	}
 	for i, change := range c.Changes {
 		if i == 10 {
 			b.WriteString("\n...")
 			break
 		}
-		fmt.Fprintf(&b, "\n%-4s %s %d -> %d  %s", change.Kind, change.ID, change.Before, change.After, cut(change.Template, 100))
+		fmt.Fprintf(&b, "\n%-6s %s %.4g -> %d  %s", change.Kind, change.ID, change.Expected, change.After, cut(change.Template, 100))
 	}
 	return b.String()
 }
