@@ -17,8 +17,11 @@ const (
 	QueuePattern  = "agent.pattern"
 )
 
-// LibraryKind is the kind of the libraries that hold the templates of lines.
-const LibraryKind = "lines"
+// The kinds of the libraries that are mined: of the lines of logs, and of JSON events.
+const (
+	KindLines  = "lines"
+	KindRecord = "record"
+)
 
 // The states of a run, as the projection and the progress query name them.
 const (
@@ -52,6 +55,7 @@ type Totals struct {
 	NewPatterns int64 `json:"new_patterns"`
 	OtherLines  int64 `json:"other_lines,omitempty"` // counted under no pattern, because the library is full
 	Untimed     int64 `json:"untimed,omitempty"`     // without a time of their own
+	Continued   int64 `json:"continued,omitempty"`   // lines that go on with the one before, and are not in Lines
 }
 
 // Plus returns the sum.
@@ -59,6 +63,7 @@ func (t Totals) Plus(o Totals) Totals {
 	return Totals{
 		Chunks: t.Chunks + o.Chunks, Lines: t.Lines + o.Lines, Bytes: t.Bytes + o.Bytes,
 		NewPatterns: t.NewPatterns + o.NewPatterns, OtherLines: t.OtherLines + o.OtherLines, Untimed: t.Untimed + o.Untimed,
+		Continued: t.Continued + o.Continued,
 	}
 }
 
@@ -75,6 +80,8 @@ type InspectInput struct {
 	Source     SourceRef     `json:"source"`
 	ChunkBytes int64         `json:"chunk_bytes"`
 	StartedAt  time.Time     `json:"started_at"`
+	Kind       string        `json:"kind,omitempty"`    // "" is that of the library, and KindLines for a new one
+	NoFold     bool          `json:"no_fold,omitempty"` // each line is one observation
 }
 
 // Inspected is a source that is ready: its plain bytes are in the bucket and its rows in the database.
@@ -89,6 +96,8 @@ type Inspected struct {
 	ReceivedAt    time.Time `json:"received_at"`
 	Done          []Span    `json:"done,omitempty"` // chunks committed by an earlier run, in order
 	Totals        Totals    `json:"totals"`         // of those
+	Kind          string    `json:"kind,omitempty"` // "" is KindLines
+	Folded        bool      `json:"folded,omitempty"`
 }
 
 // ExtractInput asks for the tally of one chunk: of the lines that start in the byte range from Start to End.
@@ -99,6 +108,8 @@ type ExtractInput struct {
 	End           int64     `json:"end"`
 	BucketSeconds int       `json:"bucket_seconds"`
 	ReceivedAt    time.Time `json:"received_at"` // the time of lines that have none near them
+	Kind          string    `json:"kind,omitempty"`
+	Fold          bool      `json:"fold,omitempty"` // lines that go on with the record before them are counted with it
 }
 
 // Extracted says where the tally of a chunk is and what it counts.
@@ -109,6 +120,7 @@ type Extracted struct {
 	Bytes     int64  `json:"bytes"`
 	Untimed   int64  `json:"untimed,omitempty"`
 	Truncated int64  `json:"truncated,omitempty"` // lines cut at 64 KiB
+	Continued int64  `json:"continued,omitempty"` // lines that go on with the one before, and are not in Lines
 }
 
 // CommitInput asks for the tally of a chunk to be counted in the library, once.

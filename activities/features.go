@@ -13,6 +13,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/pattern/header"
 	"github.com/tartan-ai/tartan/internal/pattern/lines"
+	"github.com/tartan-ai/tartan/internal/pattern/multiline"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
 )
 
@@ -40,10 +41,7 @@ func (f *Features) ExtractFeatures(ctx context.Context, in ExtractInput) (*Extra
 		return nil, typed("load the library", err)
 	}
 	t := template.NewTally(template.TallyOptions{Bucket: time.Duration(in.BucketSeconds) * time.Second, Index: entry.Index})
-	c := &chunk{
-		in: in, bucket: f.Bucket,
-		clock: clock{parser: header.NewParser(in.ReceivedAt), arrival: in.ReceivedAt.UnixNano(), out: t},
-	}
+	c := newChunk(in, f.Bucket, t)
 	defer c.done.beating(ctx)()
 	if err := c.read(ctx); err != nil {
 		return nil, typed(fmt.Sprintf("read bytes %d to %d of the source", in.Start, in.End), err)
@@ -58,24 +56,38 @@ func (f *Features) ExtractFeatures(ctx context.Context, in ExtractInput) (*Extra
 	}
 	activity.GetLogger(ctx).Debug("features extracted", "lines", c.lines, "bytes", c.bytes)
 	return &Extracted{
-		Tally: o.Key, Shapes: len(t.Counted()), Lines: c.lines, Bytes: c.bytes, Untimed: c.clock.untimed, Truncated: c.truncated,
+		Tally: o.Key, Shapes: len(t.Counted()), Lines: c.lines, Bytes: c.bytes, Untimed: c.clock.untimed, Truncated: c.truncated, Continued: c.continued,
 	}, nil
 }
 
-// chunk reads the lines that start in [in.Start, in.End).
+// chunk reads the lines that start in [in.Start, in.End), and counts the records whose first line does. What goes on with a record
+// of the chunk before is only counted as continued; what goes on with the last record is read behind the end.
 type chunk struct {
 	in     ExtractInput
 	bucket *bucket.Bucket
 	clock  clock
 	done   progress
 
-	lines, bytes, truncated int64
-	lookedBack              bool
+	folder multiline.Folder
+	record multiline.Record // the one being put together, if open
+	front  header.Header    // its time
+	open   bool
+
+	lines, continued, bytes, truncated int64
+	lookedBack                         bool
+}
+
+func newChunk(in ExtractInput, b *bucket.Bucket, out tally) *chunk {
+	c := &chunk{in: in, bucket: b, clock: clock{parser: header.NewParser(in.ReceivedAt), arrival: in.ReceivedAt.UnixNano(), out: out}}
+	if in.Start > 0 {
+		c.folder = multiline.Middle()
+	}
+	return c
 }
 
 func (c *chunk) read(ctx context.Context) error {
 	from := max(c.in.Start-1, 0)
-	r := c.open(ctx, from, c.in.End-from+ahead)
+	r := c.source(ctx, from, c.in.End-from+ahead)
 	defer r.Close()
 	lr := lines.NewReader(r, 0)
 	if c.in.Start > 0 {
@@ -92,7 +104,10 @@ func (c *chunk) read(ctx context.Context) error {
 			c.lookAhead(lr, line, from)
 			break
 		}
-		if err := c.add(ctx, line, at, lr.Truncated()); err != nil {
+		if lr.Truncated() {
+			c.truncated++
+		}
+		if err := c.add(ctx, line, at); err != nil {
 			return err
 		}
 		if c.bytes = from + lr.Consumed() - first; c.bytes >= next {
@@ -103,6 +118,7 @@ func (c *chunk) read(ctx context.Context) error {
 			}
 		}
 	}
+	c.flush()
 	c.clock.close()
 	if err := lr.Err(); err != nil {
 		return err
@@ -110,27 +126,65 @@ func (c *chunk) read(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (c *chunk) add(ctx context.Context, line []byte, at int64, truncated bool) error {
-	c.lines++
-	if truncated {
-		c.truncated++
-	}
+func (c *chunk) add(ctx context.Context, line []byte, at int64) error {
+	h := c.clock.parser.Parse(line)
 	if !c.lookedBack {
 		c.lookedBack = true
-		if c.in.Start > 0 && !c.clock.parser.Parse(line).HasTime {
+		if c.in.Start > 0 && !h.HasTime {
 			if err := c.lookBack(ctx); err != nil {
 				return err
 			}
+			h = c.clock.parser.Parse(line)
 		}
 	}
-	c.clock.add(line, at)
+	if !c.in.Fold {
+		c.lines++
+		c.clock.add(h, line, at)
+		return nil
+	}
+	if c.goesOn(line, at, h) {
+		c.continued++
+		return nil
+	}
+	c.flush()
+	c.lines++
+	c.record.Start(h.Message, line, at)
+	c.front, c.open = h, true
 	return nil
 }
 
-// lookBack finds the last timed line before the chunk, for its first lines.
+// goesOn reports whether a line goes on with the record before it, and takes it into that record.
+func (c *chunk) goesOn(line []byte, at int64, h header.Header) bool {
+	if !c.in.Fold || !c.folder.Continues(line, at, multiline.HeadOf(line, h)) {
+		return false
+	}
+	if c.open {
+		c.record.Add(line, c.folder.Exception(), at)
+	}
+	return true
+}
+
+// flush counts the record that is whole.
+func (c *chunk) flush() {
+	if !c.open {
+		return
+	}
+	c.open = false
+	c.front.Message = c.record.Message
+	c.clock.add(c.front, c.record.Text, c.record.At)
+}
+
+// lookBack finds what the lines before the chunk say of its first ones: the last time, and the record they may go on with.
 func (c *chunk) lookBack(ctx context.Context) error {
-	from := max(c.in.Start-near-1, 0)
-	r := c.open(ctx, from, c.in.Start-from+ahead)
+	reach := int64(near)
+	if c.in.Fold {
+		reach = max(reach, multiline.Reach)
+	}
+	from := max(c.in.Start-reach-1, 0)
+	if from == 0 {
+		c.folder = multiline.Folder{}
+	}
+	r := c.source(ctx, from, c.in.Start-from+ahead)
 	defer r.Close()
 	lr := lines.NewReader(r, 0)
 	if from > 0 {
@@ -138,24 +192,39 @@ func (c *chunk) lookBack(ctx context.Context) error {
 	}
 	for {
 		line, ok := lr.Next()
-		if !ok || from+lr.Offset() >= c.in.Start {
+		at := from + lr.Offset()
+		if !ok || at >= c.in.Start {
 			return lr.Err()
 		}
-		c.clock.seen(line, from+lr.Offset())
+		h := c.clock.parser.Parse(line)
+		c.clock.seen(h, at)
+		c.goesOn(line, at, h)
 	}
 }
 
-// lookAhead finds the first timed line behind the chunk, for its last lines; line is the first behind the chunk.
+// lookAhead reads behind the chunk what goes on with its last record, and finds the first time, for its last lines. line is the
+// first behind the chunk.
 func (c *chunk) lookAhead(lr *lines.Reader, line []byte, from int64) {
-	for ok := true; ok && from+lr.Offset() <= c.clock.reach(); line, ok = lr.Next() {
-		if c.clock.seen(line, from+lr.Offset()) {
+	for ok := true; ok; line, ok = lr.Next() {
+		at := from + lr.Offset()
+		if c.open && !c.record.Within(at) {
+			c.flush() // what comes changes nothing
+		}
+		if !c.open && at > c.clock.reach() {
+			return
+		}
+		h := c.clock.parser.Parse(line)
+		if c.open && !c.goesOn(line, at, h) {
+			c.flush()
+		}
+		if c.clock.seen(h, at) {
 			return
 		}
 	}
 }
 
-// open reads the source from an offset on, asking for first bytes and then, if the caller reads on, for more.
-func (c *chunk) open(ctx context.Context, off, first int64) io.ReadCloser {
+// source reads the source from an offset on, asking for first bytes and then, if the caller reads on, for more.
+func (c *chunk) source(ctx context.Context, off, first int64) io.ReadCloser {
 	return &stretch{ctx: ctx, bucket: c.bucket, key: c.in.Key, off: off, ask: first}
 }
 

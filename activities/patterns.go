@@ -108,7 +108,7 @@ func shapes(counted []template.Counted) []template.Shape {
 func (in CommitInput) row() postgres.Chunk {
 	return postgres.Chunk{
 		SourceID: in.SourceID, Seq: in.Seq, Start: in.Start, End: in.End,
-		Lines: in.Extracted.Lines, Bytes: in.Extracted.Bytes, Untimed: in.Extracted.Untimed,
+		Lines: in.Extracted.Lines, Bytes: in.Extracted.Bytes, Untimed: in.Extracted.Untimed, Continued: in.Extracted.Continued,
 	}
 }
 
@@ -136,7 +136,7 @@ func (in CommitInput) save(ctx context.Context, tx pgx.Tx, lib postgres.Library,
 	row.NewPatterns, row.OtherLines = fresh, other
 	out := Committed{Totals: totals(row), Patterns: lib.Patterns + fresh - int64(len(change.Retired)), Revision: revision}
 	return out, postgres.AddRunProgress(ctx, tx, workflowID, postgres.Run{
-		WorkspaceID: in.Caller.WorkspaceID, Lines: row.Lines, Bytes: row.Bytes, ChunksDone: 1, NewPatterns: fresh, OtherLines: other, Untimed: row.Untimed, Patterns: out.Patterns,
+		WorkspaceID: in.Caller.WorkspaceID, Lines: row.Lines, Bytes: row.Bytes, ChunksDone: 1, NewPatterns: fresh, OtherLines: other, Untimed: row.Untimed, Continued: row.Continued, Patterns: out.Patterns,
 	})
 }
 
@@ -170,5 +170,5 @@ func otherLines(counted []template.Counted, assigned []template.Assignment) (n i
 }
 
 func totals(c postgres.Chunk) Totals {
-	return Totals{Chunks: 1, Lines: c.Lines, Bytes: c.Bytes, NewPatterns: c.NewPatterns, OtherLines: c.OtherLines, Untimed: c.Untimed}
+	return Totals{Chunks: 1, Lines: c.Lines, Bytes: c.Bytes, NewPatterns: c.NewPatterns, OtherLines: c.OtherLines, Untimed: c.Untimed, Continued: c.Continued}
 }

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,9 @@ func (r *Runs) InspectSource(ctx context.Context, in InspectInput) (*Inspected, 
 	if err := checkLibraryName(in.Library); err != nil {
 		return nil, err
 	}
+	if in.Kind != "" && in.Kind != KindLines && in.Kind != KindRecord {
+		return nil, final(WrongLibrary, fmt.Errorf("kind %q", in.Kind), "mine "+KindLines+" or "+KindRecord)
+	}
 	src, err := r.object(ctx, in.Source)
 	if err != nil {
 		return nil, err
@@ -79,13 +83,14 @@ func plan(src postgres.Source, chunkBytes int64) postgres.Source {
 // in it.
 func (r *Runs) register(ctx context.Context, in InspectInput, src postgres.Source) (out *Inspected, err error) {
 	err = postgres.InWorkspace(ctx, r.Pool, in.Caller, func(tx pgx.Tx) error {
-		lib, err := postgres.EnsureLibrary(ctx, tx, in.Caller.WorkspaceID, in.Library, LibraryKind)
+		lib, err := postgres.EnsureLibrary(ctx, tx, in.Caller.WorkspaceID, in.Library, cmp.Or(in.Kind, KindLines))
 		if err != nil {
 			return err
 		}
-		if lib.Kind != LibraryKind {
-			return final(WrongLibrary, fmt.Errorf("library %q is of kind %s", lib.Name, lib.Kind), "mine lines into a library of kind "+LibraryKind)
+		if err := checkKind(lib, in.Kind); err != nil {
+			return err
 		}
+		src.Folded = lib.Kind == KindLines && !in.NoFold
 		src.WorkspaceID, src.LibraryID = in.Caller.WorkspaceID, lib.ID
 		src.WorkflowID, src.ReceivedAt = activity.GetInfo(ctx).WorkflowExecution.ID, in.StartedAt
 		stored, err := postgres.SaveSource(ctx, tx, src)
@@ -98,12 +103,23 @@ func (r *Runs) register(ctx context.Context, in InspectInput, src postgres.Sourc
 		}
 		out = &Inspected{
 			LibraryID: lib.ID, SourceID: stored.ID, Key: stored.PlainKey, Bytes: stored.PlainBytes, ChunkBytes: stored.ChunkBytes,
-			Chunks: stored.Chunks, BucketSeconds: lib.BucketSeconds, ReceivedAt: stored.ReceivedAt,
+			Chunks: stored.Chunks, BucketSeconds: lib.BucketSeconds, ReceivedAt: stored.ReceivedAt, Kind: lib.Kind, Folded: stored.Folded,
 		}
 		out.Done, out.Totals = summarise(ledger)
 		return postgres.SaveRun(ctx, tx, in.run(ctx, lib, stored))
 	})
 	return out, typed("register the source", err)
+}
+
+// checkKind refuses a library that cannot be mined, or is of another kind than the one asked for.
+func checkKind(lib postgres.Library, asked string) error {
+	switch {
+	case lib.Kind != KindLines && lib.Kind != KindRecord:
+		return final(WrongLibrary, fmt.Errorf("library %q is of kind %s", lib.Name, lib.Kind), "mine into a library of kind "+KindLines+" or "+KindRecord)
+	case asked != "" && asked != lib.Kind:
+		return final(WrongLibrary, fmt.Errorf("library %q is of kind %s", lib.Name, lib.Kind), "mine what is of kind "+asked+" into another library")
+	}
+	return nil
 }
 
 func checkLibraryName(name string) error {
@@ -298,6 +314,7 @@ func (r *Runs) FinishRun(ctx context.Context, in FinishInput) (*Finished, error)
 		}
 		*out = Finished{Patterns: lib.Patterns, Revision: lib.Revision, Totals: Totals{
 			Chunks: run.ChunksDone, Lines: run.Lines, Bytes: run.Bytes, NewPatterns: run.NewPatterns, OtherLines: run.OtherLines, Untimed: run.Untimed,
+			Continued: run.Continued,
 		}}
 		return nil
 	})

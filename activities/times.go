@@ -39,9 +39,8 @@ type waiting struct {
 	start, mid, end int // kept[start:mid] is the line, kept[mid:end] its message
 }
 
-// add counts one line that starts at offset.
-func (c *clock) add(line []byte, offset int64) {
-	h := c.parser.Parse(line)
+// add counts one line, taken apart, that starts at offset.
+func (c *clock) add(h header.Header, line []byte, offset int64) {
 	if h.HasTime {
 		c.arrive(h.Time, offset)
 		c.out.Add(h.Message, line, h.Time)
@@ -60,9 +59,8 @@ func (c *clock) add(line []byte, offset int64) {
 	c.waiting = append(c.waiting, waiting{offset, start, start + len(line), len(c.kept)})
 }
 
-// seen tells of a timed line that belongs to another chunk.
-func (c *clock) seen(line []byte, offset int64) (timed bool) {
-	h := c.parser.Parse(line)
+// seen tells of a line of another chunk, which may be a timed one.
+func (c *clock) seen(h header.Header, offset int64) (timed bool) {
 	if h.HasTime {
 		c.arrive(h.Time, offset)
 	}

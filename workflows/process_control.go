@@ -28,6 +28,7 @@ type Progress struct {
 	NewPatterns   int64     `json:"new_patterns"`
 	OtherLines    int64     `json:"other_lines"`
 	Untimed       int64     `json:"untimed"`
+	Continued     int64     `json:"continued"`
 	Truncated     int64     `json:"truncated"`
 	ChunksDone    int       `json:"chunks_done"`
 	ChunksRunning int       `json:"chunks_running"`
@@ -61,7 +62,7 @@ func (p *process) progress(ctx workflow.Context) Progress {
 	out := Progress{
 		State: p.name, Library: p.in.Library, SourceName: p.in.Source.Name,
 		Lines: s.Totals.Lines, Bytes: s.Totals.Bytes, Patterns: s.Patterns, NewPatterns: s.Totals.NewPatterns,
-		OtherLines: s.Totals.OtherLines, Untimed: s.Totals.Untimed, Truncated: s.Truncated,
+		OtherLines: s.Totals.OtherLines, Untimed: s.Totals.Untimed, Continued: s.Totals.Continued, Truncated: s.Truncated,
 		ChunksDone: s.Totals.Chunks, ChunksRunning: p.running, StartedAt: s.StartedAt, UpdatedAt: workflow.Now(ctx),
 	}
 	if s.Paused && out.State == activities.StateRunning {
@@ -138,7 +139,7 @@ func (p *process) finish(ctx workflow.Context) (*ProcessPatternsResult, error) {
 	return &ProcessPatternsResult{
 		Library: p.in.Library, LibraryID: src.LibraryID.String(), SourceID: src.SourceID.String(),
 		Lines: done.Totals.Lines, Bytes: done.Totals.Bytes, Patterns: done.Patterns, NewPatterns: done.Totals.NewPatterns,
-		OtherLines: done.Totals.OtherLines, Untimed: done.Totals.Untimed, Truncated: p.state.Truncated,
+		OtherLines: done.Totals.OtherLines, Untimed: done.Totals.Untimed, Continued: done.Totals.Continued, Truncated: p.state.Truncated,
 		Chunks: src.Chunks, Revision: done.Revision, Already: src.Chunks > 0 && src.Totals.Chunks == src.Chunks,
 	}, nil
 }

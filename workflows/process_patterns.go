@@ -22,6 +22,8 @@ type ProcessPatternsInput struct {
 	ChunkBytes int64         `json:"chunk_bytes,omitempty"` // 0 is activities.DefaultChunkBytes
 	Window     int           `json:"window,omitempty"`      // chunks at once; 0 is DefaultWindow
 	State      *processState `json:"state,omitempty"`       // carried by continue-as-new
+	Kind       string        `json:"kind,omitempty"`        // activities.KindLines or KindRecord; "" is that of the library, lines for a new one
+	NoFold     bool          `json:"no_fold,omitempty"`     // each line is an observation, stack traces too
 }
 
 // ProcessPatternsResult sums up a run. The patterns themselves are in the library.
@@ -35,6 +37,7 @@ type ProcessPatternsResult struct {
 	NewPatterns int64  `json:"new_patterns"`
 	OtherLines  int64  `json:"other_lines"` // counted under no pattern, because the library is full
 	Untimed     int64  `json:"untimed"`     // without a time of their own
+	Continued   int64  `json:"continued"`   // lines that go on with the one before; with Lines, all lines of the source
 	Truncated   int64  `json:"truncated"`   // cut at 64 KiB, of the lines read by this run
 	Chunks      int    `json:"chunks"`
 	Revision    int64  `json:"revision"` // of the library, to wait for
@@ -108,6 +111,7 @@ func (p *process) inspect(ctx workflow.Context) error {
 	}
 	in := activities.InspectInput{
 		Caller: p.in.Caller, Library: p.in.Library, Source: p.in.Source, ChunkBytes: p.in.ChunkBytes, StartedAt: p.state.StartedAt,
+		Kind: p.in.Kind, NoFold: p.in.NoFold,
 	}
 	var src activities.Inspected
 	var err error
@@ -221,6 +225,7 @@ func (p *process) extract(ctx workflow.Context, seq int) (out activities.Extract
 	start, end := p.span(seq)
 	err = workflow.ExecuteActivity(on(ctx, activities.QueueFeatures, p.summary(seq), 5*time.Minute), p.features.ExtractFeatures, activities.ExtractInput{
 		LibraryID: src.LibraryID, Key: src.Key, Start: start, End: end, BucketSeconds: src.BucketSeconds, ReceivedAt: src.ReceivedAt,
+		Kind: src.Kind, Fold: src.Folded,
 	}).Get(ctx, &out)
 	return out, err
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/pattern/header"
 	"github.com/tartan-ai/tartan/internal/pattern/lines"
+	"github.com/tartan-ai/tartan/internal/pattern/multiline"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
 	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/internal/testdb"
@@ -180,16 +181,29 @@ func (w *world) counts(library string) map[pattern.ID]int64 {
 	return out
 }
 
-// oracle counts the lines of each pattern in one thread, without chunks, workflow or database.
+// oracle counts the records of each pattern in one thread, without chunks, workflow or database.
 func oracle(t *testing.T, bodies ...[]byte) map[pattern.ID]int64 {
 	t.Helper()
 	tally := template.NewTally(template.TallyOptions{})
 	for _, body := range bodies {
 		r, p := lines.NewReader(bytes.NewReader(body), 0), header.NewParser(time.Now())
+		var folder multiline.Folder
+		var record multiline.Record
+		flush := func() {
+			if record.Lines > 0 {
+				tally.Add(record.Message, record.Text, 1)
+			}
+		}
 		for line, ok := r.Next(); ok; line, ok = r.Next() {
 			h := p.Parse(line)
-			tally.Add(h.Message, line, 1)
+			if folder.Continues(line, r.Offset(), multiline.HeadOf(line, h)) {
+				record.Add(line, folder.Exception(), r.Offset())
+				continue
+			}
+			flush()
+			record.Start(h.Message, line, r.Offset())
 		}
+		flush()
 	}
 	lib, out := template.NewLibrary(template.Options{}), map[pattern.ID]int64{}
 	var all []template.Shape
@@ -216,7 +230,7 @@ func someLog(rnd *rand.Rand, n int) []byte {
 		thing, verb := things[rnd.IntN(len(things))], verbs[rnd.IntN(len(verbs))]
 		switch rnd.IntN(10) {
 		case 0:
-			fmt.Fprintf(&b, "\tat %s.%s line %d\n", thing, verb, rnd.IntN(500))
+			fmt.Fprintf(&b, "%s %s at line %d\n", thing, verb, rnd.IntN(500))
 		case 1:
 			fmt.Fprintf(&b, "%s %s %s in %dms path=/var/lib/%d\r\n", at.Format(time.RFC3339), thing, verb, rnd.IntN(900), rnd.IntN(50))
 		default:

@@ -52,9 +52,9 @@ var checks = []string{
 		lateral (select coalesce(sum(lines), 0) as n from tartan.shapes where library_id = l.id and id = 0) o
 	where l.id = $1 and (l.shapes, l.patterns, l.other_lines) is distinct from (s.n, p.n, o.n)`,
 
-	`select format('run %s has %s lines in %s chunks, and the ledger %s in %s', r.workflow_id, r.lines, r.chunks_done, c.lines, c.n)
-	from tartan.runs r, lateral (select count(*) as n, coalesce(sum(lines), 0) as lines from tartan.chunks where source_id = r.source_id) c
-	where r.library_id = $1 and r.source_id is not null and (r.lines, r.chunks_done) is distinct from (c.lines, c.n)`,
+	`select format('run %s has %s lines and %s continued in %s chunks, and the ledger %s and %s in %s', r.workflow_id, r.lines, r.continued, r.chunks_done, c.lines, c.continued, c.n)
+	from tartan.runs r, lateral (select count(*) as n, coalesce(sum(lines), 0) as lines, coalesce(sum(continued), 0) as continued from tartan.chunks where source_id = r.source_id) c
+	where r.library_id = $1 and r.source_id is not null and (r.lines, r.continued, r.chunks_done) is distinct from (c.lines, c.continued, c.n)`,
 }
 
 // CheckLibrary compares the library's numbers with each other and returns an error that names each one that does not

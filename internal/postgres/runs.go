@@ -44,6 +44,7 @@ type Run struct {
 	StartedAt   time.Time
 	UpdatedAt   time.Time
 	FinishedAt  *time.Time
+	Continued   int64 // lines that go on with the one before; not in Lines
 }
 
 // Finished reports whether the run will not change any more, unless it is started again.
@@ -67,7 +68,7 @@ func (r Run) LinesPerSecond(now time.Time) float64 {
 const zeroUUID = `'00000000-0000-0000-0000-000000000000'`
 
 const runColumns = `workspace_id, workflow_id, run_id, kind, state, library, coalesce(library_id, ` + zeroUUID + `), coalesce(source_id, ` + zeroUUID + `),
-	source_name, error, lines, bytes, total_bytes, patterns, new_patterns, other_lines, untimed, chunks_done, chunks_total, started_at, updated_at, finished_at`
+	source_name, error, lines, bytes, total_bytes, patterns, new_patterns, other_lines, untimed, chunks_done, chunks_total, started_at, updated_at, finished_at, continued`
 
 // SaveRun stores the run with its outbox event. Of a stored run it changes the state, the error, the end, and what was
 // not known before; progress is only ever added, by AddRunProgress. A zero StartedAt is now, and so is a missing
@@ -90,9 +91,9 @@ func SaveRun(ctx context.Context, q Querier, r Run) error {
 	_, err = q.Exec(ctx, `
 		with saved as (
 			insert into tartan.runs as r (workspace_id, workflow_id, run_id, kind, state, library, library_id, source_id, source_name, error,
-				lines, bytes, total_bytes, patterns, new_patterns, other_lines, untimed, chunks_done, chunks_total, started_at, finished_at)
+				lines, bytes, total_bytes, patterns, new_patterns, other_lines, untimed, chunks_done, chunks_total, started_at, finished_at, continued)
 			values ($1, $2, $3, $4, $5, $6, nullif($7::uuid, `+zeroUUID+`), nullif($8::uuid, `+zeroUUID+`), $9, $10,
-				$11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+				$11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $23)
 			on conflict (workspace_id, workflow_id) do update set
 				run_id       = case when excluded.run_id = '' then r.run_id else excluded.run_id end,
 				state        = excluded.state,
@@ -110,7 +111,7 @@ func SaveRun(ctx context.Context, q Querier, r Run) error {
 		insert into tartan.outbox (workspace_id, topic, key, payload) select workspace_id, 'run', $2, $22 from saved`,
 		r.WorkspaceID, r.WorkflowID, r.RunID, r.Kind, r.State, r.Library, r.LibraryID, r.SourceID, stored(r.SourceName), stored(r.Error),
 		r.Lines, r.Bytes, r.TotalBytes, r.Patterns, r.NewPatterns, r.OtherLines, r.Untimed, r.ChunksDone, r.ChunksTotal,
-		r.StartedAt, r.FinishedAt, event)
+		r.StartedAt, r.FinishedAt, event, r.Continued)
 	if err != nil {
 		return fmt.Errorf("save run %s: %w", r.WorkflowID, known(err))
 	}
@@ -176,13 +177,13 @@ func AddRunProgress(ctx context.Context, tx pgx.Tx, workflowID string, delta Run
 	tag, err := tx.Exec(ctx, `
 		with saved as (
 			update tartan.runs set lines = lines + $2, bytes = bytes + $3, new_patterns = new_patterns + $4, other_lines = other_lines + $5,
-				untimed = untimed + $6, chunks_done = chunks_done + $7, patterns = case when $8 = 0 then patterns else $8 end,
+				untimed = untimed + $6, continued = continued + $11, chunks_done = chunks_done + $7, patterns = case when $8 = 0 then patterns else $8 end,
 				updated_at = clock_timestamp()
 			where workflow_id = $1 and ($9 = `+zeroUUID+`::uuid or workspace_id = $9)
 			returning workspace_id)
 		insert into tartan.outbox (workspace_id, topic, key, payload) select workspace_id, 'run', $1, $10 from saved`,
 		workflowID, delta.Lines, delta.Bytes, delta.NewPatterns, delta.OtherLines, delta.Untimed, delta.ChunksDone,
-		delta.Patterns, delta.WorkspaceID, event)
+		delta.Patterns, delta.WorkspaceID, event, delta.Continued)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrNotFound
 	}

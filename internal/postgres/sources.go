@@ -26,6 +26,7 @@ type Source struct {
 	Chunks      int   // 0 until planned
 	WorkflowID  string
 	ReceivedAt  time.Time
+	Folded      bool // lines that go on with the record before them are counted with it; never changes once planned
 }
 
 // Chunk is one row of the ledger: a byte range of a source whose counts are in the library.
@@ -40,16 +41,17 @@ type Chunk struct {
 	OtherLines  int64
 	Untimed     int64 // lines without a time of their own
 	CommittedAt time.Time
+	Continued   int64 // lines that go on with the one before; not in Lines
 }
 
-const sourceColumns = `id, workspace_id, library_id, sha256, name, object_key, plain_key, compression, bytes, plain_bytes, chunk_bytes, chunks, workflow_id, received_at`
+const sourceColumns = `id, workspace_id, library_id, sha256, name, object_key, plain_key, compression, bytes, plain_bytes, chunk_bytes, chunks, workflow_id, received_at, folded`
 
 // SaveSource stores the source, or completes the stored one of the same library and digest with what was not known
 // before, and returns the stored one. What is known already is kept, the size of chunks above all.
 func SaveSource(ctx context.Context, q Querier, s Source) (Source, error) {
 	saved, err := one(ctx, q, pgx.RowToStructByPos[Source], `
-		insert into tartan.sources as s (workspace_id, library_id, sha256, name, object_key, plain_key, compression, bytes, plain_bytes, chunk_bytes, chunks, workflow_id)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		insert into tartan.sources as s (workspace_id, library_id, sha256, name, object_key, plain_key, compression, bytes, plain_bytes, chunk_bytes, chunks, workflow_id, folded)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 		on conflict (library_id, sha256) do update set
 			object_key  = case when s.object_key = '' then excluded.object_key else s.object_key end,
 			plain_key   = case when s.plain_key = '' then excluded.plain_key else s.plain_key end,
@@ -58,10 +60,11 @@ func SaveSource(ctx context.Context, q Querier, s Source) (Source, error) {
 			plain_bytes = case when s.plain_bytes = 0 then excluded.plain_bytes else s.plain_bytes end,
 			chunk_bytes = case when s.chunk_bytes = 0 then excluded.chunk_bytes else s.chunk_bytes end,
 			chunks      = case when s.chunks = 0 then excluded.chunks else s.chunks end,
-			workflow_id = case when s.workflow_id = '' then excluded.workflow_id else s.workflow_id end
+			workflow_id = case when s.workflow_id = '' then excluded.workflow_id else s.workflow_id end,
+			folded      = case when s.chunks = 0 then excluded.folded else s.folded end
 		returning `+sourceColumns,
 		s.WorkspaceID, s.LibraryID, s.SHA256, stored(s.Name), s.ObjectKey, s.PlainKey, s.Compression, s.Bytes, s.PlainBytes,
-		s.ChunkBytes, s.Chunks, s.WorkflowID)
+		s.ChunkBytes, s.Chunks, s.WorkflowID, s.Folded)
 	if err != nil {
 		return Source{}, fmt.Errorf("save source %s: %w", s.Name, err)
 	}
@@ -102,17 +105,17 @@ func Sources(ctx context.Context, q Querier, libraryID uuid.UUID, limit int) ([]
 	return s, nil
 }
 
-const chunkColumns = `source_id, seq, start_byte, end_byte, lines, bytes, new_patterns, other_lines, untimed, committed_at`
+const chunkColumns = `source_id, seq, start_byte, end_byte, lines, bytes, new_patterns, other_lines, untimed, committed_at, continued`
 
 // InsertChunk writes the ledger row of a chunk. When the chunk is in the ledger already, fresh is false and stored is
 // what was committed; nothing may be counted then. It waits for another transaction that is writing the same row.
 func InsertChunk(ctx context.Context, tx pgx.Tx, workspaceID uuid.UUID, c Chunk) (fresh bool, stored Chunk, err error) {
 	stored, err = one(ctx, tx, pgx.RowToStructByPos[Chunk], `
-		insert into tartan.chunks (workspace_id, source_id, seq, start_byte, end_byte, lines, bytes, new_patterns, other_lines, untimed)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		insert into tartan.chunks (workspace_id, source_id, seq, start_byte, end_byte, lines, bytes, new_patterns, other_lines, untimed, continued)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		on conflict (source_id, seq) do nothing
 		returning `+chunkColumns,
-		workspaceID, c.SourceID, c.Seq, c.Start, c.End, c.Lines, c.Bytes, c.NewPatterns, c.OtherLines, c.Untimed)
+		workspaceID, c.SourceID, c.Seq, c.Start, c.End, c.Lines, c.Bytes, c.NewPatterns, c.OtherLines, c.Untimed, c.Continued)
 	fresh = err == nil
 	if errors.Is(err, ErrNotFound) {
 		stored, err = one(ctx, tx, pgx.RowToStructByPos[Chunk],
