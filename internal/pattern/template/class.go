@@ -115,7 +115,8 @@ var classOf = func() (t [256]class) {
 
 func digit(b byte) bool { return b >= '0' && b <= '9' }
 
-func alnum(b byte) bool { return classOf[b]&isWord != 0 && b != '_' }
+// alnum reports whether a byte goes on with a word; a script without blanks begins a new one.
+func alnum(b byte) bool { return classOf[b]&(isWord|isWide) == isWord && b != '_' }
 
 // classify says what kind of value m[a:b] is, how many of its bytes are a literal prefix, and where it ends: some values go on
 // behind a delimiter (a port, a path with an =).
@@ -386,18 +387,18 @@ func prefixed(w []byte) (k kind, prefix int) {
 		p++
 	}
 	rest := orClass(w[p:])
+	cut := p
+	for cut > 0 && classOf[w[cut-1]]&isSep == 0 {
+		cut--
+	}
+	if (cut < p && cut > 0 || rest&(isHexAlpha|isOtherAlpha) != 0) && len(w)-cut >= 6 && allHex(w[cut:]) {
+		return kindHex, cut
+	}
 	if rest&(isHexAlpha|isOtherAlpha|isHigh|isPunct|isSep) == 0 {
 		if p >= 2 && w[p-1] == '-' && classOf[w[p-2]]&isSep != 0 {
 			p--
 		}
 		return kindNumber, p
-	}
-	cut := p
-	for cut > 0 && classOf[w[cut-1]]&isSep == 0 {
-		cut--
-	}
-	if allHex(w[cut:]) && len(w)-cut >= 6 {
-		return kindHex, cut
 	}
 	if p > 1 && w[p-1] != '_' && classOf[w[p-1]]&isSep != 0 && numeric(w[p:]) == kindNumber {
 		return kindNumber, p

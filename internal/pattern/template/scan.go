@@ -218,9 +218,13 @@ func (s *scanner) run(m []byte, i int) int {
 
 // scriptEnd returns where in m[a:b] a script without blanks begins or ends.
 func scriptEnd(m []byte, a, b int) int {
-	wide := classOf[m[a]]&isWide != 0
 	path := classOf[m[a]]&isSlash != 0
-	for i := a; i < b; {
+	from := a
+	for classOf[m[from]]&isPunct != 0 {
+		from++
+	}
+	wide := classOf[m[from]]&isWide != 0
+	for i := from; i < b; {
 		c := classOf[m[i]]
 		if path {
 			if i > a && c&isWide != 0 && classOf[m[i-1]]&(isDigit|isHexAlpha|isOtherAlpha) != 0 {
