@@ -3,6 +3,7 @@ package template
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Shapes with the same delimiters and number of tokens form a group, a table of tokens. A group is split top-down into
@@ -143,7 +144,7 @@ func (p *partitioner) weigh(x *cell, at place) int {
 		return weightKnown
 	case at == placeUsual && p.known != nil && p.known(x.hash), x.weak(), truthWord(x.text):
 		return weightKnown
-	case x.kind != kindWord || identLike(x.text):
+	case x.kind != kindWord || identLike(x.text) || strings.IndexByte(x.text, '-') > 0:
 		return weightIdent
 	}
 	return weightWord
@@ -282,7 +283,7 @@ func (p *partitioner) emit(rows []row, vars mask) {
 			if x.bare || vars.has(c) {
 				continue
 			}
-			if p.places[c] < placeMessage && p.strong(x.hash) && allSame(rows, c) {
+			if (p.places[c] < placeMessage && p.strong(x.hash) || p.field(rows, c)) && allSame(rows, c) {
 				also.set(c)
 			} else {
 				anchors++
@@ -294,6 +295,12 @@ func (p *partitioner) emit(rows []row, vars mask) {
 	}
 	p.unitsToo(rows, &vars)
 	p.out = append(p.out, cluster{rows: rows, vars: vars})
+}
+
+// field reports whether a constant word is the value of a field of a record and looks like a name that a program made.
+func (p *partitioner) field(rows []row, c int) bool {
+	x := &rows[0].cells[c]
+	return c > 0 && p.places[c] == placeField && p.places[c-1] == placeKey && x.kind == kindWord && identLike(x.text)
 }
 
 func allSame(rows []row, c int) bool {

@@ -573,7 +573,7 @@ func wordList(m []byte, i int, shut byte) (end int) {
 		names = names && c&(isDigit|isSep) != 0
 		switch sep := m[i]; sep {
 		case shut:
-			if items > 1 && (blanks == 0 || marks == 0 && names) {
+			if items > 1 && blanks == 0 || items > 2 && marks == 0 && names {
 				return i
 			}
 			return 0

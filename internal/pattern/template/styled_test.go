@@ -16,6 +16,7 @@ type styled struct {
 	words  []string
 	users  []string
 	hosts  []string
+	states []string
 	stmts  []styledStatement
 	cdf    []float64
 }
@@ -66,6 +67,14 @@ func newStyled(seed uint64, statements int) *styled {
 	for range 2 + g.r.IntN(20) {
 		g.hosts = append(g.hosts, g.make(latin, 1, 2)+fmt.Sprintf("-%02d", g.r.IntN(40)))
 	}
+	upper := g.r.IntN(2) == 0
+	for range 2 + g.r.IntN(3) {
+		s := g.make(latin, 2, 3)
+		if upper {
+			s = strings.ToUpper(s)
+		}
+		g.states = append(g.states, s)
+	}
 	for len(g.stmts) < statements {
 		g.statement()
 	}
@@ -108,7 +117,7 @@ func (g *styled) value() (before string, f func() string, after string) {
 		}
 		return func() string { return xs[int(float64(n)*math.Pow(r.Float64(), 1.3))] }
 	}
-	switch r.IntN(30) {
+	switch r.IntN(32) {
 	case 0, 1, 2:
 		top := []int{3, 60, 5000, 1 << 30}[r.IntN(4)]
 		return "", func() string { return fmt.Sprint(r.IntN(top)) }, ""
@@ -187,6 +196,8 @@ func (g *styled) value() (before string, f func() string, after string) {
 		return "", func() string { return fmt.Sprintf("%d.%d.%d", r.IntN(9), r.IntN(30), r.IntN(100)) }, ""
 	case 26:
 		return "", func() string { return g.of(g.hosts...) }, ""
+	case 30, 31:
+		return "", func() string { return g.of(g.states...) }, ""
 	}
 	return "", func() string { return g.of(g.users...) }, ""
 }
