@@ -237,6 +237,7 @@ var authors = []struct {
 	{"words", func(seed uint64, n int) stream { return newGenerator(seed, n) }},
 	{"styled", func(seed uint64, n int) stream { return newStyled(seed, n) }},
 	{"printf", func(seed uint64, n int) stream { return newPrintf(seed, n) }},
+	{"curly", func(seed uint64, n int) stream { return newCurly(seed, n) }},
 }
 
 // streamSize returns how many statements and lines the stream of a seed has, from small and few to large and many.
