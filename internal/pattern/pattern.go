@@ -48,11 +48,24 @@ type Slot struct {
 	Type Type   `json:"type"`
 }
 
+// Origin says how a pattern came about.
+type Origin string
+
+// The origins. All but Mined are rules that a person made, and win over what is mined.
+const (
+	Mined  Origin = ""
+	Own    Origin = "own"    // its template was written by hand
+	Merged Origin = "merged" // several patterns were made one
+	Split  Origin = "split"  // a pattern was told apart by the words of a slot
+	Pinned Origin = "pinned" // a mined pattern was frozen as it was
+)
+
 // Pattern is a template and its slots, in the order in which they stand in it.
 type Pattern struct {
 	ID       ID     `json:"id"`
 	Template string `json:"template"`
 	Slots    []Slot `json:"slots"`
+	Origin   Origin `json:"origin,omitempty"`
 }
 
 // New makes the pattern of a template text.

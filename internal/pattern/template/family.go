@@ -206,14 +206,19 @@ func (l *Library) place(m member, i uint32, plan []slotPlan, groups map[uint32]s
 		groups[m.group] = struct{}{}
 		return
 	}
-	if !l.groups[m.group].dirty && !run.cloned[m.group] {
-		next := *(*l.views.at(int(m.group)))
-		next.clusters = slices.Clone(next.clusters)
-		*l.views.edit(int(m.group)) = &next
-		run.cloned[m.group] = true
-	}
-	(*l.views.at(int(m.group))).clusters[m.cluster] = view
+	l.ownView(m.group, run).clusters[m.cluster] = view
 	groups[m.group] = struct{}{}
+}
+
+// ownView returns the view of a group for writing: no Index has it.
+func (l *Library) ownView(g uint32, run *learning) *groupView {
+	if !l.groups[g].dirty && !run.cloned[g] {
+		next := *(*l.views.at(int(g)))
+		next.clusters = slices.Clone(next.clusters)
+		*l.views.edit(int(g)) = &next
+		run.cloned[g] = true
+	}
+	return *l.views.at(int(g))
 }
 
 // plan returns the place of a plan; most templates share theirs with others.
@@ -236,8 +241,12 @@ func (l *Library) plan(plan []slotPlan) uint32 {
 
 // record returns the place of a pattern, new if need be.
 func (l *Library) record(p pattern.Pattern, run *learning) uint32 {
+	if t, ok := l.rules.targets[p.ID]; ok {
+		p = t // the slots of a rule stay as they are
+	}
 	k := findPattern(&l.byName, &l.patterns, p.ID)
-	if k < 0 {
+	fresh := k < 0
+	if fresh {
 		if n := len(l.free); n > 0 {
 			k = int(l.free[n-1])
 			l.free = l.free[:n-1]
@@ -250,7 +259,7 @@ func (l *Library) record(p pattern.Pattern, run *learning) uint32 {
 		run.fresh = append(run.fresh, uint32(k))
 	}
 	now := packPattern(p)
-	if rec := l.patterns.at(k); rec.shapes == 0 || rec.text != now.text {
+	if rec := l.patterns.at(k); fresh || !rec.alive() || rec.text != now.text || rec.origin != now.origin {
 		now.shapes = rec.shapes
 		*l.patterns.edit(k) = now
 		run.touched[uint32(k)] = struct{}{}
@@ -307,13 +316,13 @@ func (l *Library) retire(run *learning) {
 		}
 	}
 	for _, i := range run.fresh {
-		if l.patterns.at(int(i)).shapes == 0 {
+		if !l.patterns.at(int(i)).alive() {
 			run.old[i] = nil // named and left again within this call
 		}
 	}
 	for _, i := range slices.Sorted(maps.Keys(run.old)) {
 		rec := *l.patterns.at(int(i))
-		if rec.shapes > 0 {
+		if rec.alive() {
 			continue
 		}
 		best, most := pattern.ID(""), 0
@@ -322,12 +331,12 @@ func (l *Library) retire(run *learning) {
 				best, most = id, n
 			}
 		}
-		if most > 0 {
+		if most > 0 || run.dropped[i] {
 			run.ch.Retired = append(run.ch.Retired, Alias{Old: rec.id(), New: best})
 		}
 	}
 	for i := range run.old {
-		if rec := l.patterns.at(int(i)); rec.shapes == 0 {
+		if rec := l.patterns.at(int(i)); !rec.alive() {
 			delete(run.touched, i)
 			l.byName.remove(nameHash(rec.id()), int(i), func(i int) uint64 { return nameHash(l.patterns.at(i).id()) })
 			*l.patterns.edit(int(i)) = patternRecord{}

@@ -16,6 +16,7 @@ type Index struct {
 	patterns pages[patternRecord]
 	byName   table
 	plans    pages[[]slotPlan]
+	rules    *ruleSet
 	scanners sync.Pool
 }
 
@@ -24,7 +25,7 @@ type Index struct {
 func (l *Library) Index() *Index {
 	return &Index{
 		texts: l.texts.snapshot(), records: l.records.snapshot(), byID: l.byID.snapshot(), views: l.views.snapshot(),
-		bySkel: l.bySkel.snapshot(), patterns: l.patterns.snapshot(), byName: l.byName.snapshot(), plans: l.plans.snapshot(),
+		bySkel: l.bySkel.snapshot(), patterns: l.patterns.snapshot(), byName: l.byName.snapshot(), plans: l.plans.snapshot(), rules: l.rules,
 		scanners: sync.Pool{New: func() any { return new(scanner) }},
 	}
 }
@@ -50,7 +51,7 @@ func (ix *Index) match(s *scanner, m *Match) bool {
 	}
 	g := ix.bySkel.find(s.skel, func(i int) bool { return (*ix.views.at(i)).skel == s.skel })
 	if g < 0 {
-		return false
+		return ix.ruled(s, m)
 	}
 	view := *ix.views.at(g)
 	if i := ix.wide(s, view); i >= 0 {
@@ -58,6 +59,9 @@ func (ix *Index) match(s *scanner, m *Match) bool {
 		m.Shape = r.id
 		ix.fill(s, m, view, r.cluster)
 		m.Confidence = 1
+		return true
+	}
+	if ix.ruled(s, m) {
 		return true
 	}
 	for k := range view.masks {
@@ -116,13 +120,22 @@ func confidence(open *mask, columns int) float64 {
 func (ix *Index) fill(s *scanner, m *Match, view *groupView, c uint32) {
 	cl := &view.clusters[c]
 	m.Pattern = ix.patterns.at(int(cl.pattern)).id()
+	m.take(s, *ix.plans.at(int(cl.plan)))
+}
+
+// take appends the values that a plan finds in a scanned message.
+func (m *Match) take(s *scanner, plan []slotPlan) {
 	end := 0
 	if n := len(s.tokens); n > 0 {
 		end = int(s.tokens[n-1].end)
 	}
-	for _, p := range *ix.plans.at(int(cl.plan)) {
+	for _, p := range plan {
 		if p.tail && p.last == noTail {
-			m.Values = append(m.Values, Span{Start: end, End: end})
+			at := end
+			if p.skip > 0 {
+				at = int(s.tokens[p.first].start)
+			}
+			m.Values = append(m.Values, Span{Start: at, End: at})
 			continue
 		}
 		first, last := &s.tokens[p.first], &s.tokens[p.last]

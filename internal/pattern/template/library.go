@@ -55,14 +55,21 @@ type Library struct {
 	words                 wordbook
 	columns               columnCounter
 	scan                  scanner
+	rules                 *ruleSet
 }
 
 // patternRecord is a pattern in one string: its template, its slots as names closed by the byte of their type, its id.
 type patternRecord struct {
 	text   string
 	slots  uint32 // bytes of text that are slots
-	shapes int32  // alive if > 0
+	shapes int32
+	origin byte // place in origins; a rule holds the pattern if it is not Mined
 }
+
+// alive reports whether the pattern has shapes or a rule.
+func (r *patternRecord) alive() bool { return r.shapes > 0 || r.origin != 0 }
+
+var origins = []pattern.Origin{pattern.Mined, pattern.Own, pattern.Merged, pattern.Split, pattern.Pinned}
 
 const idLen = len("p0123456789abcdef")
 
@@ -73,7 +80,7 @@ func packPattern(p pattern.Pattern) patternRecord {
 		b = append(append(b, s.Name...), typeByte(s.Type))
 	}
 	n := len(b) - len(p.Template)
-	return patternRecord{text: string(append(b, p.ID...)), slots: uint32(n)}
+	return patternRecord{text: string(append(b, p.ID...)), slots: uint32(n), origin: byte(max(0, slices.Index(origins, p.Origin)))}
 }
 
 func (r *patternRecord) id() pattern.ID { return pattern.ID(r.text[max(0, len(r.text)-idLen):]) }
@@ -81,7 +88,7 @@ func (r *patternRecord) id() pattern.ID { return pattern.ID(r.text[max(0, len(r.
 func (r *patternRecord) template() string { return r.text[:max(0, len(r.text)-idLen-int(r.slots))] }
 
 func (r *patternRecord) pattern() pattern.Pattern {
-	p := pattern.Pattern{ID: r.id(), Template: r.template()}
+	p := pattern.Pattern{ID: r.id(), Template: r.template(), Origin: origins[r.origin]}
 	packed := r.text[len(p.Template) : len(p.Template)+int(r.slots)]
 	for from, i := 0, 0; i < len(packed); i++ {
 		if packed[i] < ' ' {
@@ -99,7 +106,7 @@ func NewLibrary(o Options) *Library {
 	}
 	l := &Library{
 		max: o.MaxShapes, foldAt: foldAt, foldClusterAt: foldClusterAt, words: newWordbook(), columns: newColumnCounter(),
-		planOf: map[string]uint32{},
+		planOf: map[string]uint32{}, rules: &ruleSet{},
 	}
 	l.scan.parse = true
 	return l
@@ -133,15 +140,20 @@ type learning struct {
 	touched map[uint32]struct{}       // patterns to report
 	fresh   []uint32                  // patterns that got an id
 	cloned  map[uint32]bool           // groups whose view is a copy of this call's
+	dropped map[uint32]bool           // patterns that lost their rule
+}
+
+func (l *Library) begin() learning {
+	return learning{
+		first: l.records.len(), old: map[uint32]map[uint32]int{}, orphans: map[uint32][]uint32{}, touched: map[uint32]struct{}{},
+		cloned: map[uint32]bool{}, dropped: map[uint32]bool{},
+	}
 }
 
 // Learn adds shapes and repartitions the groups that they touch. The patterns of a library depend on the set of shapes it has
 // learnt, not on their order. Learning nothing new costs one look-up per shape.
 func (l *Library) Learn(shapes []Shape) Change {
-	run := learning{
-		first: l.records.len(), old: map[uint32]map[uint32]int{}, orphans: map[uint32][]uint32{}, touched: map[uint32]struct{}{},
-		cloned: map[uint32]bool{},
-	}
+	run := l.begin()
 	run.ch.Assigned = make([]Assignment, len(shapes))
 	at := make([]int, len(shapes))
 	for k, s := range shapes {
@@ -235,9 +247,9 @@ func (l *Library) soil(g uint32, run *learning) {
 	}
 }
 
-// Checksum is equal for libraries with equal shapes and patterns, in whatever order they were learnt.
+// Checksum is equal for libraries with equal shapes, patterns and rules, in whatever order they were learnt.
 func (l *Library) Checksum() uint64 {
-	var sum uint64
+	sum := l.rules.sum
 	for i := range l.records.len() {
 		if r := l.records.at(i); !r.folded {
 			id := l.patterns.at(int(r.pattern)).id()
@@ -251,7 +263,7 @@ func (l *Library) Checksum() uint64 {
 func (l *Library) Patterns() []pattern.Pattern {
 	out := make([]pattern.Pattern, 0, l.named)
 	for i := range l.patterns.len() {
-		if rec := l.patterns.at(i); rec.shapes > 0 {
+		if rec := l.patterns.at(i); rec.alive() {
 			out = append(out, rec.pattern())
 		}
 	}

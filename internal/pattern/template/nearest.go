@@ -14,7 +14,7 @@ func (ix *Index) Nearest(message []byte) (Near, bool) {
 	var bestParts []part
 	for i := range ix.patterns.len() {
 		p := ix.patterns.at(i)
-		if p.shapes <= 0 || upperBound(len(p.template()), len(s.text)) < best.Score {
+		if !p.alive() || upperBound(len(p.template()), len(s.text)) < best.Score {
 			continue
 		}
 		want := templateParts(p.template())

@@ -54,7 +54,9 @@ func (f *follower) apply(t *testing.T, ch Change, counted []Counted) {
 	for _, a := range ch.Retired {
 		require.Contains(t, f.alive, a.Old)
 		delete(f.alive, a.Old)
-		f.aliases[a.Old] = a.New
+		if a.New != "" {
+			f.aliases[a.Old] = a.New
+		}
 	}
 	for k, a := range ch.Assigned {
 		require.Equal(t, counted[k].ID, a.Given)

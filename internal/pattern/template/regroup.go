@@ -160,6 +160,7 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, r
 	}
 	grp.sorted = true
 	view.lookup(l, clusters)
+	view.clusters = append(view.clusters, l.overlay(g)...)
 	*l.views.edit(int(g)) = view
 	return changed
 }
@@ -310,6 +311,7 @@ func (l *Library) move(g uint32, run *learning) {
 		run.ch.Moved = append(run.ch.Moved, Move{Shape: r.id, Pattern: l.patterns.at(int(now)).id()})
 		l.records.edit(int(i)).pattern = now
 	}
+	l.inherit(g, run)
 }
 
 // lost notes that pattern before lost shapes to pattern now.

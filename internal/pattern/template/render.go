@@ -23,7 +23,7 @@ type part struct {
 type slotPlan struct {
 	first, last uint8
 	skip        uint8
-	tail        bool // the optional tail; absent from this cluster if last is noTail
+	tail        bool // the optional tail; absent from this cluster if last is noTail, and then before token first if skip is 1
 }
 
 const noTail = 0xff

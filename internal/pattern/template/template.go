@@ -52,7 +52,7 @@ type Move struct {
 	Pattern pattern.ID
 }
 
-// Alias says that an old pattern id stands for a pattern of today.
+// Alias says that an old pattern id stands for a pattern of today. New is "" for the pattern of a rule that never took a shape.
 type Alias struct{ Old, New pattern.ID }
 
 // Change is what one call of Learn did to a library. Apply it in this order: Added, Folded, Patterns, Moved, Retired.
