@@ -24,9 +24,10 @@ type Entry struct {
 	Library  postgres.Library
 	Revision int64
 	Index    *template.Index
-	Names    func(pattern.ID) string // the name a person gave, or ""
+	Names    func(pattern.ID) string        // the name a person gave, or ""
+	Notes    func(pattern.ID) postgres.Note // all that people say of a pattern
 
-	names map[pattern.ID]string
+	notes map[pattern.ID]postgres.Note
 }
 
 // held is the place of one library. The entry may be read at any time; all else belongs to who holds the gate.
@@ -53,7 +54,8 @@ type held struct {
 	row      postgres.Library  // as of revision
 	revision int64             // of lib, without what is being learned
 	changed  bool              // by what is being learned
-	retired  bool              // ... which retired patterns, so that names may have moved
+	edited   bool              // by a person
+	renamed  bool              // ... so that notes may have changed or moved
 }
 
 func newHeld(id uuid.UUID) *held {
@@ -103,8 +105,16 @@ func (l *Libraries) load(ctx context.Context, tx pgx.Tx, h *held, row postgres.L
 		return nil, err
 	}
 	lib := template.NewLibrary(template.Options{})
+	if row.RulesRevision > 0 {
+		rules, err := postgres.Rules(ctx, tx, h.id)
+		if err != nil {
+			return nil, err
+		}
+		lib.SetRules(rules)
+	}
 	stored = unfolded(stored)
 	ch := lib.Learn(shapes(stored))
+	ch.Patterns = lib.Patterns()
 	h.lib, h.row, h.revision = lib, row, row.Revision
 	h.measure()
 	l.tick.Add(1)
@@ -124,6 +134,13 @@ func (l *Libraries) advance(ctx context.Context, tx pgx.Tx, h *held, row postgre
 	stored, err := postgres.ShapesSince(ctx, tx, h.id, h.revision)
 	if err != nil {
 		return false, err
+	}
+	if row.RulesRevision > h.revision {
+		rules, err := postgres.Rules(ctx, tx, h.id)
+		if err != nil {
+			return false, err
+		}
+		h.lib.SetRules(rules)
 	}
 	h.lib.Learn(shapes(unfolded(stored)))
 	if h.lib.Checksum() != row.Checksum {
@@ -186,12 +203,13 @@ func difference(stored []postgres.StoredShape, learned template.Change) *templat
 }
 
 // publish lets readers see lib. The caller holds the gate.
-func (h *held) publish(names map[pattern.ID]string) {
+func (h *held) publish(notes map[pattern.ID]postgres.Note) {
 	row := h.row
 	row.Revision = h.revision
 	h.entry.Store(&Entry{
-		Library: row, Revision: h.revision, Index: h.lib.Index(), names: names,
-		Names: func(id pattern.ID) string { return names[id] },
+		Library: row, Revision: h.revision, Index: h.lib.Index(), notes: notes,
+		Names: func(id pattern.ID) string { return notes[id].Name },
+		Notes: func(id pattern.ID) postgres.Note { return notes[id] },
 	})
 }
 
@@ -228,7 +246,7 @@ func (l *Libraries) reload(ctx context.Context, tx pgx.Tx, h *held) error {
 	if err != nil {
 		return err
 	}
-	names, err := postgres.PatternNames(ctx, tx, h.id)
+	notes, err := postgres.PatternNotes(ctx, tx, h.id)
 	if err != nil {
 		return err
 	}
@@ -243,7 +261,7 @@ func (l *Libraries) reload(ctx context.Context, tx pgx.Tx, h *held) error {
 	if h.want.Load() > h.revision {
 		h.want.Store(h.revision) // told of by a database that has been restored since
 	}
-	h.publish(names)
+	h.publish(notes)
 	return nil
 }
 
@@ -268,23 +286,56 @@ func (l *Libraries) Learn(ctx context.Context, tx pgx.Tx, locked postgres.Librar
 	return ch, nil
 }
 
-func (l *Libraries) learn(ctx context.Context, tx pgx.Tx, h *held, locked postgres.Library, shapes []template.Shape) (ch template.Change, err error) {
+// Edit brings the library to the locked revision through tx, has fn change it and stores the checksum. fn must store what
+// it changes. As with Learn, Committed or Forget must follow an Edit that succeeded.
+func (l *Libraries) Edit(ctx context.Context, tx pgx.Tx, locked postgres.Library, fn func(*template.Library) error) error {
+	h := l.take(locked.ID)
+	if err := h.lockToLearn(ctx); err != nil {
+		return fmt.Errorf("edit: %w", err)
+	}
+	_, err := l.repaired(ctx, tx, h, locked)
+	if err == nil {
+		if err = fn(h.lib); err == nil {
+			err = postgres.SaveChecksum(ctx, tx, h.id, h.lib.Checksum())
+		}
+		if err != nil {
+			h.lib = nil // it may be changed in part
+		}
+	}
+	if err != nil {
+		h.unlock()
+		return fmt.Errorf("edit: %w", err)
+	}
+	h.changed, h.edited = true, true
+	h.learning.Store(true)
+	return nil
+}
+
+// repaired is load, and stores what has to be changed in the database.
+func (l *Libraries) repaired(ctx context.Context, tx pgx.Tx, h *held, locked postgres.Library) (changed bool, err error) {
 	repair, err := l.load(ctx, tx, h, locked)
+	if err != nil || repair == nil {
+		return false, err
+	}
+	// At the revision after this one, like all that this transaction changes.
+	if _, err = postgres.SaveChange(ctx, tx, locked, *repair, "", time.Now()); err != nil {
+		h.lib = nil
+		return false, err
+	}
+	l.log.Info("library brought up to date with this version of Tartan", zap.Stringer("library_id", h.id),
+		zap.Int("shapes_moved", len(repair.Moved)), zap.Int("patterns_retired", len(repair.Retired)))
+	return true, nil
+}
+
+func (l *Libraries) learn(ctx context.Context, tx pgx.Tx, h *held, locked postgres.Library, shapes []template.Shape) (ch template.Change, err error) {
+	repaired, err := l.repaired(ctx, tx, h, locked)
 	if err != nil {
 		return ch, err
 	}
-	if repair != nil {
-		// At the revision after this one, like all that this transaction changes.
-		if _, err = postgres.SaveChange(ctx, tx, locked, *repair, "", time.Now()); err != nil {
-			h.lib = nil
-			return ch, err
-		}
-		l.log.Info("library brought up to date with this version of Tartan", zap.Stringer("library_id", h.id),
-			zap.Int("shapes_moved", len(repair.Moved)), zap.Int("patterns_retired", len(repair.Retired)))
-	}
 	ch = h.lib.Learn(shapes)
-	h.retired = len(ch.Retired) > 0 || repair != nil
-	h.changed = repair != nil || len(ch.Added)+len(ch.Folded)+len(ch.Moved)+len(ch.Patterns)+len(ch.Retired) > 0
+	h.edited = false
+	h.renamed = len(ch.Retired) > 0 || repaired
+	h.changed = repaired || len(ch.Added)+len(ch.Folded)+len(ch.Moved)+len(ch.Patterns)+len(ch.Retired) > 0
 	if h.changed {
 		if err = postgres.SaveChecksum(ctx, tx, h.id, h.lib.Checksum()); err != nil {
 			h.lib = nil
@@ -329,11 +380,11 @@ func (l *Libraries) Committed(libraryID uuid.UUID, revision int64) {
 		h.revision = revision
 		h.measure()
 	}
-	// Names are not learned but read. They are still good if nobody else changed the library since the entry was made
-	// and no name moved from a retired pattern to its heir; else the feed, or whoever waits, reads them with the rest.
+	// Notes are not learned but read. They are still good if nobody else changed the library since the entry was made
+	// and none was edited or moved from a retired pattern to its heir; else the feed, or whoever waits, reads them with the rest.
 	e := h.entry.Load()
-	if h.changed && e != nil && e.Revision == before && (!h.retired || len(e.names) == 0) {
-		h.publish(e.names)
+	if h.changed && e != nil && e.Revision == before && !h.edited && (!h.renamed || len(e.notes) == 0) {
+		h.publish(e.notes)
 	}
 }
 

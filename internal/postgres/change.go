@@ -88,6 +88,7 @@ type change struct {
 	full       bool
 
 	patternIDs, templates, slots      []string
+	kinds                             []string // origins
 	addedIDs                          []int64
 	addedTexts                        []string
 	addedPatterns                     []*string // nil for a shape that was folded at once
@@ -96,8 +97,11 @@ type change struct {
 	movedIDs                          []int64
 	movedPatterns                     []string
 	oldIDs, newIDs                    []string
+	goneIDs                           []string // retired without an heir: they never had a shape
+	edited                            bool     // by a person: what was retired before lives again as it was
 	shapesBefore, patternsBefore, odd int64 // odd: lines that fold into template.Other
 	affected                          []string
+	said                              []saidOf
 }
 
 func plan(lib Library, ch template.Change, workflowID string, at time.Time) (*change, error) {
@@ -146,13 +150,18 @@ func plan(lib Library, ch template.Change, workflowID string, at time.Time) (*ch
 		c.patternIDs = append(c.patternIDs, string(p.ID))
 		c.templates = append(c.templates, stored(p.Template))
 		c.slots = append(c.slots, slotsJSON(p.Slots))
+		c.kinds = append(c.kinds, string(p.Origin))
 	}
 	heir := map[string]string{}
 	for _, a := range ch.Retired {
 		heir[string(a.Old)] = string(a.New)
 	}
 	for _, a := range ch.Retired {
-		c.oldIDs, c.newIDs = append(c.oldIDs, string(a.Old)), append(c.newIDs, end(heir, string(a.Old)))
+		if next := end(heir, string(a.Old)); next != "" {
+			c.oldIDs, c.newIDs = append(c.oldIDs, string(a.Old)), append(c.newIDs, next)
+		} else {
+			c.goneIDs = append(c.goneIDs, string(a.Old))
+		}
 	}
 	return c, nil
 }
@@ -188,7 +197,7 @@ func (c *change) look(ctx context.Context, tx pgx.Tx) error {
 				where library_id = $1 and id = any ($4) and pattern_id is not null),
 			(select coalesce(sum(s.lines), 0)::bigint from tartan.shapes s join unnest($5::bigint[], $6::bigint[]) f (from_id, to_id)
 				on s.library_id = $1 and s.id = f.from_id and f.to_id = 0)`,
-		c.lib.ID, slices.Concat(c.addedIDs, c.foldFrom), slices.Concat(c.patternIDs, c.oldIDs),
+		c.lib.ID, slices.Concat(c.addedIDs, c.foldFrom), slices.Concat(c.patternIDs, c.oldIDs, c.goneIDs),
 		slices.Concat(c.foldFrom, c.foldTo, c.movedIDs), c.foldFrom, c.foldTo,
 	).Scan(&c.shapesBefore, &c.patternsBefore, &c.affected, &c.odd)
 }
@@ -199,11 +208,11 @@ func (c *change) save(ctx context.Context, tx pgx.Tx) error {
 	b := &pgx.Batch{}
 	w, l := c.lib.WorkspaceID, c.lib.ID
 	if len(c.patternIDs) > 0 {
-		b.Queue(`insert into tartan.patterns as p (workspace_id, library_id, id, template, slots, revision, created_at)
-			select $1, $2, u.id, u.template, u.slots::jsonb, $3, $4 from unnest($5::text[], $6::text[], $7::text[]) u (id, template, slots)
-			on conflict (library_id, id) do update set slots = excluded.slots, state = 'active', version = p.version + 1, revision = excluded.revision
-			where p.slots <> excluded.slots or p.state <> 'active'`, w, l, c.revision, c.at, c.patternIDs, c.templates, c.slots)
-		b.Queue(`delete from tartan.pattern_aliases where library_id = $1 and old_id = any ($2)`, l, c.patternIDs)
+		b.Queue(`insert into tartan.patterns as p (workspace_id, library_id, id, template, slots, origin, revision, created_at)
+			select $1, $2, u.id, u.template, u.slots::jsonb, u.origin, $3, $4 from unnest($5::text[], $6::text[], $7::text[], $8::text[]) u (id, template, slots, origin)
+			on conflict (library_id, id) do update set slots = excluded.slots, origin = excluded.origin, state = 'active', version = p.version + 1, revision = excluded.revision
+			where p.slots <> excluded.slots or p.origin <> excluded.origin or p.state <> 'active'`, w, l, c.revision, c.at, c.patternIDs, c.templates, c.slots, c.kinds)
+		c.revive(b)
 	}
 	if len(c.addedIDs) > 0 {
 		b.Queue(`insert into tartan.shapes (workspace_id, library_id, id, text, pattern_id, folded_into, revision)
@@ -221,17 +230,18 @@ func (c *change) save(ctx context.Context, tx pgx.Tx) error {
 	}
 	c.recount(b)
 	c.retire(b)
-	if len(c.patternIDs)+len(c.oldIDs) > 0 {
-		b.Queue(`insert into tartan.pattern_versions (workspace_id, library_id, pattern_id, version, template, slots, name, description, revision, workflow_id, created_at)
-			select p.workspace_id, p.library_id, p.id, p.version, p.template, p.slots, p.name, p.description, p.revision, $3, $4
-			from tartan.patterns p where p.library_id = $1 and p.id = any ($5) and p.revision = $2 and p.state = 'active'
-			on conflict do nothing`, l, c.revision, c.workflowID, c.at, slices.Concat(c.patternIDs, c.newIDs))
+	if len(c.patternIDs)+len(c.oldIDs) > 0 || c.edited {
+		c.say(b)
+		c.note(b)
+		b.Queue(`insert into tartan.pattern_versions (`+versionColumns+`)
+			select `+versionOf+` from tartan.patterns p where p.library_id = $1 and p.id = any ($5) and p.revision = $2 and p.state = 'active'
+			on conflict do nothing`, l, c.revision, c.workflowID, c.at, c.patternIDs)
 	}
 	b.Queue(`update tartan.libraries set revision = $2, is_full = is_full or $3, other_lines = other_lines + $4, updated_at = clock_timestamp(),
 			shapes = shapes - $5 + (select count(*) from tartan.shapes where library_id = $1 and id = any ($6) and folded_into is null),
 			patterns = patterns - $7 + (select count(*) from tartan.patterns where library_id = $1 and id = any ($8) and state = 'active')
 		where id = $1`, l, c.revision, c.full, c.odd, c.shapesBefore, slices.Concat(c.addedIDs, c.foldFrom),
-		c.patternsBefore, slices.Concat(c.patternIDs, c.oldIDs))
+		c.patternsBefore, slices.Concat(c.patternIDs, c.oldIDs, c.goneIDs))
 	return tx.SendBatch(ctx, b).Close()
 }
 
@@ -283,23 +293,78 @@ func (c *change) recount(b *pgx.Batch) {
 		where p.library_id = $1 and p.id = a.id`, c.lib.ID, ids)
 }
 
-// retire turns patterns into aliases of their heirs, which take the name that a person gave.
+// revive takes living patterns out of the aliases. What was an alias of one before it was retired means what it meant last,
+// unless an edit brought it back: then it means the pattern again.
+func (c *change) revive(b *pgx.Batch) {
+	if !c.edited {
+		b.Queue(`update tartan.pattern_aliases set heir_id = null where library_id = $1 and heir_id = any ($2) and heir_id <> new_id`, c.lib.ID, c.patternIDs)
+	}
+	b.Queue(`delete from tartan.pattern_aliases where library_id = $1 and old_id = any ($2)`, c.lib.ID, c.patternIDs)
+	if c.edited {
+		b.Queue(`with recursive chain as (
+				select old_id, coalesce(heir_id, new_id) as at, 1 as depth from tartan.pattern_aliases where library_id = $1
+				union all
+				select c.old_id, coalesce(a.heir_id, a.new_id), c.depth + 1 from chain c join tartan.pattern_aliases a on a.library_id = $1 and a.old_id = c.at)
+			update tartan.pattern_aliases a set new_id = e.at, revision = $2
+			from (select distinct on (old_id) old_id, at from chain order by old_id, depth desc) e
+			where a.library_id = $1 and a.old_id = e.old_id and a.new_id <> e.at`, c.lib.ID, c.revision)
+	}
+}
+
+// retire turns patterns into aliases of their heirs.
 func (c *change) retire(b *pgx.Batch) {
+	w, l := c.lib.WorkspaceID, c.lib.ID
+	if len(c.oldIDs)+len(c.goneIDs) > 0 {
+		b.Queue(`update tartan.patterns set state = 'retired', revision = $2 where library_id = $1 and id = any ($3)`, l, c.revision, slices.Concat(c.oldIDs, c.goneIDs))
+	}
 	if len(c.oldIDs) == 0 {
 		return
 	}
-	w, l := c.lib.WorkspaceID, c.lib.ID
-	b.Queue(`update tartan.patterns p set name = o.name, description = o.description, revision = $2,
-			version = case when p.revision = $2 then p.version else p.version + 1 end
-		from (select distinct on (r.new_id) r.new_id, o.name, o.description
-			from unnest($3::text[], $4::text[]) r (old_id, new_id) join tartan.patterns o on o.library_id = $1 and o.id = r.old_id
-			where o.name <> '' or o.description <> '' order by r.new_id, o.created_at, o.id) o
-		where p.library_id = $1 and p.id = o.new_id and p.name = '' and p.description = ''`, l, c.revision, c.oldIDs, c.newIDs)
-	b.Queue(`update tartan.patterns set state = 'retired', revision = $2 where library_id = $1 and id = any ($3)`, l, c.revision, c.oldIDs)
-	b.Queue(`insert into tartan.pattern_aliases (workspace_id, library_id, old_id, new_id, revision, created_at)
-		select $1, $2, r.old_id, r.new_id, $3, $4 from unnest($5::text[], $6::text[]) r (old_id, new_id)
-		on conflict (library_id, old_id) do update set new_id = excluded.new_id, revision = excluded.revision`,
+	b.Queue(`insert into tartan.pattern_aliases (workspace_id, library_id, old_id, new_id, heir_id, revision, created_at)
+		select $1, $2, r.old_id, r.new_id, r.new_id, $3, $4 from unnest($5::text[], $6::text[]) r (old_id, new_id)
+		on conflict (library_id, old_id) do update set new_id = excluded.new_id, heir_id = excluded.heir_id, revision = excluded.revision`,
 		w, l, c.revision, c.at, c.oldIDs, c.newIDs)
 	b.Queue(`update tartan.pattern_aliases a set new_id = r.new_id, revision = $2 from unnest($3::text[], $4::text[]) r (old_id, new_id)
 		where a.library_id = $1 and a.new_id = r.old_id and a.old_id <> r.new_id`, l, c.revision, c.oldIDs, c.newIDs)
+}
+
+// Columns of pattern_versions, and what they are of a row p of patterns; $3 is the workflow and $4 the time.
+const (
+	versionColumns = `workspace_id, library_id, pattern_id, version, template, slots, name, description, origin, tags, owner, severity, ignored, revision, workflow_id, created_at`
+	versionOf      = `p.workspace_id, p.library_id, p.id, p.version, p.template, p.slots, p.name, p.description, p.origin, p.tags, p.owner, p.severity, p.ignored, p.revision, $3, $4`
+)
+
+// note lets patterns show their notes: their own, and where that says nothing those of their aliases, the oldest pattern's
+// first. Only patterns that have or had notes are touched, and each that changes gets a version.
+func (c *change) note(b *pgx.Batch) {
+	b.Queue(`with said as (
+			select coalesce(a.new_id, n.pattern_id) as id, n.name, n.description, n.tags, n.owner, n.severity, n.ignored,
+				row_number() over (order by a.old_id is not null, o.created_at, n.pattern_id) as place
+			from tartan.pattern_notes n join tartan.patterns o on o.library_id = n.library_id and o.id = n.pattern_id
+			left join tartan.pattern_aliases a on a.library_id = n.library_id and a.old_id = n.pattern_id
+			where n.library_id = $1
+		), shown as (
+			select id, (array_agg(name order by place) filter (where name is not null))[1] as name,
+				(array_agg(description order by place) filter (where description is not null))[1] as description,
+				(array_agg(tags order by place) filter (where tags is not null))[1] as tags,
+				(array_agg(owner order by place) filter (where owner is not null))[1] as owner,
+				(array_agg(severity order by place) filter (where severity is not null))[1] as severity,
+				(array_agg(ignored order by place) filter (where ignored is not null))[1] as ignored
+			from said group by id
+		), now as (
+			select p.id, coalesce(s.name, '') as name, coalesce(s.description, '') as description,
+				array(select jsonb_array_elements_text(coalesce(s.tags, '[]'))) as tags, coalesce(s.owner, '') as owner,
+				coalesce(s.severity, '') as severity, coalesce(s.ignored, false) as ignored, s.id is not null as noted
+			from tartan.patterns p left join shown s on s.id = p.id
+			where p.library_id = $1 and (p.noted or p.id in (select id from shown))
+		), changed as (
+			update tartan.patterns p set name = n.name, description = n.description, tags = n.tags, owner = n.owner, severity = n.severity,
+				ignored = n.ignored, noted = n.noted, revision = $2,
+				version = case when p.state = 'retired' then p.version else coalesce(
+					(select max(v.version) + 1 from tartan.pattern_versions v where v.library_id = p.library_id and v.pattern_id = p.id), p.version) end
+			from now n where p.library_id = $1 and p.id = n.id and (p.name, p.description, p.tags, p.owner, p.severity, p.ignored, p.noted)
+				is distinct from (n.name, n.description, n.tags, n.owner, n.severity, n.ignored, n.noted)
+			returning p.*)
+		insert into tartan.pattern_versions (`+versionColumns+`) select `+versionOf+` from changed p where p.state = 'active'
+		on conflict do nothing`, c.lib.ID, c.revision, c.workflowID, c.at)
 }

@@ -27,10 +27,10 @@ var checks = []string{
 	where s.library_id = $1 and p.state = 'retired'`,
 
 	`select format('pattern %s is active and has no shape', p.id) from tartan.patterns p
-	where p.library_id = $1 and p.state = 'active' and not exists (select from tartan.shapes s where s.library_id = $1 and s.pattern_id = p.id)`,
+	where p.library_id = $1 and p.state = 'active' and p.origin = '' and not exists (select from tartan.shapes s where s.library_id = $1 and s.pattern_id = p.id)`,
 
 	`select format('retired pattern %s is no alias', p.id) from tartan.patterns p
-	where p.library_id = $1 and p.state = 'retired' and not exists (select from tartan.pattern_aliases a where a.library_id = $1 and a.old_id = p.id)`,
+	where p.library_id = $1 and p.state = 'retired' and p.origin = '' and not exists (select from tartan.pattern_aliases a where a.library_id = $1 and a.old_id = p.id)`,
 
 	`select format('alias %s means %s, which is not an active pattern', a.old_id, a.new_id) from tartan.pattern_aliases a
 	left join tartan.patterns p on p.library_id = $1 and p.id = a.new_id

@@ -36,6 +36,7 @@ type Compare struct {
 	MinRatio float64   // a rate must have changed by this factor; 0 is windows.DefaultMinRatio
 	Limit    int       // 1 to 1,000; 0 is 50
 	Offset   int
+	Ignored  bool // ignored patterns too
 }
 
 // Comparison is what CompareWindows found.
@@ -206,6 +207,13 @@ func (c *Compare) finish(ctx context.Context, q Querier, found *counted, bucket 
 	question := windows.Question{Window: found.window, Bucket: bucket, MinLines: c.MinLines, MinRatio: c.MinRatio}
 	for _, b := range found.base {
 		question.Base += b.Length()
+	}
+	if !c.Ignored {
+		notes, err := PatternNotes(ctx, q, c.Library)
+		if err != nil {
+			return nil, fmt.Errorf("compare windows: %w", err)
+		}
+		found.counts = slices.DeleteFunc(found.counts, func(n windows.Count) bool { return notes[n.Pattern].Ignored })
 	}
 	if err := addGaps(ctx, q, c.Library, question, found); err != nil {
 		return nil, fmt.Errorf("compare windows: %w", err)

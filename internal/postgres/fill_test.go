@@ -10,6 +10,7 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/edit"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
 	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/internal/testdb"
@@ -115,7 +116,26 @@ func play(t testing.TB, db *testdb.DB, caller access.Caller, steps []step) postg
 // fill leaves rows in every table.
 func fill(t testing.TB, db *testdb.DB, caller access.Caller) postgres.Library {
 	t.Helper()
-	return play(t, db, caller, history())
+	lib := play(t, db, caller, history())
+	name := "a name"
+	ledger := edit.Ledger{{
+		Number: 1, Edit: edit.Edit{Action: edit.Describe, Patterns: []pattern.ID{next.ID}, Note: edit.Note{Name: &name}},
+		Subjects: []pattern.ID{next.ID}, Noted: next.ID, Author: caller.UserID, WorkflowID: "edit/test", At: noon,
+	}}
+	require.NoError(t, postgres.InWorkspace(t.Context(), db.Pool, caller, func(tx pgx.Tx) (err error) {
+		if lib, err = postgres.LockLibrary(t.Context(), tx, lib.ID); err != nil {
+			return err
+		}
+		if _, err = postgres.SaveEdit(t.Context(), tx, lib, ledger, template.Change{}); err != nil {
+			return err
+		}
+		if err = postgres.CheckLibrary(t.Context(), tx, lib.ID); err != nil {
+			return err
+		}
+		lib, err = postgres.LibraryByID(t.Context(), tx, lib.ID)
+		return err
+	}))
+	return lib
 }
 
 func TestALibraryThroughAllItsChanges(t *testing.T) {

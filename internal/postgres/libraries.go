@@ -24,15 +24,16 @@ type Library struct {
 	OtherLines    int64  // lines counted under no pattern
 	Checksum      uint64 // template.Library.Checksum at Revision
 	Full          bool   // the bound on shapes was reached
+	RulesRevision int64  // at which the rules that people made last changed
 	CreatedAt     time.Time
 }
 
-const libraryColumns = `id, workspace_id, name, kind, revision, bucket_seconds, shapes, patterns, lines, other_lines, checksum, is_full, created_at`
+const libraryColumns = `id, workspace_id, name, kind, revision, bucket_seconds, shapes, patterns, lines, other_lines, checksum, is_full, rules_revision, created_at`
 
 func scanLibrary(row pgx.CollectableRow) (l Library, err error) {
 	var checksum int64
 	err = row.Scan(&l.ID, &l.WorkspaceID, &l.Name, &l.Kind, &l.Revision, &l.BucketSeconds, &l.Shapes, &l.Patterns,
-		&l.Lines, &l.OtherLines, &checksum, &l.Full, &l.CreatedAt)
+		&l.Lines, &l.OtherLines, &checksum, &l.Full, &l.RulesRevision, &l.CreatedAt)
 	l.Checksum = uint64(checksum)
 	return l, err
 }

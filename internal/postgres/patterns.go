@@ -16,6 +16,11 @@ type PatternRow struct {
 	ID          pattern.ID
 	Name        string
 	Description string
+	Tags        []string
+	Owner       string
+	Severity    string
+	Ignored     bool
+	Origin      pattern.Origin
 	Template    string
 	Slots       []pattern.Slot
 	State       string // StateActive or StateRetired
@@ -33,7 +38,7 @@ const (
 	StateRetired = "retired"
 )
 
-const patternColumns = `p.id, p.name, p.description, p.template, p.slots, p.state, p.lines, p.first_seen, p.last_seen, p.version,
+const patternColumns = `p.id, p.name, p.description, p.tags, p.owner, p.severity, p.ignored, p.origin, p.template, p.slots, p.state, p.lines, p.first_seen, p.last_seen, p.version,
 	coalesce((select array_agg(a.old_id order by a.old_id) from tartan.pattern_aliases a where a.library_id = p.library_id and a.new_id = p.id), '{}'),
 	p.revision`
 
@@ -42,7 +47,7 @@ func scanPattern(row pgx.CollectableRow, more ...any) (p PatternRow, err error) 
 	var first, last *time.Time
 	var aliases []string
 	err = row.Scan(append([]any{
-		&p.ID, &p.Name, &p.Description, &p.Template, &p.Slots, &p.State, &p.Lines, &first, &last, &p.Version, &aliases, &p.Revision,
+		&p.ID, &p.Name, &p.Description, &p.Tags, &p.Owner, &p.Severity, &p.Ignored, &p.Origin, &p.Template, &p.Slots, &p.State, &p.Lines, &first, &last, &p.Version, &aliases, &p.Revision,
 	}, more...)...)
 	if first != nil && last != nil {
 		p.FirstSeen, p.LastSeen = first.UTC(), last.UTC()
@@ -62,6 +67,8 @@ type ListPatterns struct {
 	Library uuid.UUID
 	Query   string    // substring of the template or the name, any case, or the beginning of an id
 	State   string    // "" is StateActive
+	Ignored bool      // ignored patterns too
+	Tag     string    // only patterns with this tag
 	Since   time.Time // seen at or after; zero is no bound
 	Until   time.Time // first seen before; zero is no bound
 	Sort    string    // "lines" (default), "recent", "new" or "name"
@@ -106,6 +113,12 @@ func Patterns(ctx context.Context, q Querier, l ListPatterns) (rows []PatternRow
 	}
 	if l.Query != "" {
 		add(`(position(lower($%[1]d) in lower(p.template)) > 0 or position(lower($%[1]d) in lower(p.name)) > 0 or starts_with(p.id, $%[1]d))`, stored(l.Query))
+	}
+	if !l.Ignored {
+		where += " and not p.ignored"
+	}
+	if l.Tag != "" {
+		add(`$%d = any (p.tags)`, stored(l.Tag))
 	}
 	if !l.Since.IsZero() {
 		add(`p.last_seen >= $%d`, l.Since)
@@ -172,18 +185,29 @@ func PatternsByID(ctx context.Context, q Querier, library uuid.UUID, ids []patte
 	return found, nil
 }
 
-// PatternNames returns the names of the library's patterns that have one.
-func PatternNames(ctx context.Context, q Querier, library uuid.UUID) (map[pattern.ID]string, error) {
-	rows, _ := q.Query(ctx, `select id, name from tartan.patterns where library_id = $1 and name <> ''`, library)
-	names := map[pattern.ID]string{}
-	var id, name string
-	if _, err := pgx.ForEachRow(rows, []any{&id, &name}, func() error {
-		names[pattern.ID(id)] = name
+// Note is what people say of a pattern, in short.
+type Note struct {
+	Name     string
+	Severity string
+	Owner    string
+	Tags     []string
+	Ignored  bool
+}
+
+// PatternNotes returns the notes of the library's patterns that have one.
+func PatternNotes(ctx context.Context, q Querier, library uuid.UUID) (map[pattern.ID]Note, error) {
+	rows, _ := q.Query(ctx, `select id, name, severity, owner, tags, ignored from tartan.patterns where library_id = $1 and noted and state = 'active'`, library)
+	notes := map[pattern.ID]Note{}
+	var id pattern.ID
+	var n Note
+	if _, err := pgx.ForEachRow(rows, []any{&id, &n.Name, &n.Severity, &n.Owner, &n.Tags, &n.Ignored}, func() error {
+		notes[id] = n
+		n.Tags = nil
 		return nil
 	}); err != nil {
-		return nil, fmt.Errorf("read pattern names: %w", known(err))
+		return nil, fmt.Errorf("read pattern notes: %w", known(err))
 	}
-	return names, nil
+	return notes, nil
 }
 
 // KnownPatterns counts which of the ids, all different, the library has or ever had.

@@ -137,6 +137,8 @@ func TestRolesMayWrite(t *testing.T) {
 		"patterns":         {access.Editor, access.Editor, nobody},
 		"pattern_versions": {access.Editor, nobody, nobody},
 		"pattern_aliases":  {access.Editor, access.Editor, access.Editor},
+		"library_edits":    {access.Editor, nobody, nobody},
+		"pattern_notes":    {access.Editor, access.Editor, access.Editor},
 		"pattern_counts":   {access.Editor, access.Editor, access.Editor},
 		"examples":         {access.Editor, access.Editor, access.Editor},
 		"runs":             {access.Editor, access.Editor, nobody},

@@ -73,6 +73,11 @@ var rows = map[int][]string{
 		`insert into tartan.examples select workspace_id, id, 7, 'x', now() from tartan.libraries`,
 	},
 	4: {`insert into tartan.runs (workspace_id, workflow_id, kind, state) values ('00000000-0000-0000-0000-00000000000a', 'process/x', 'ProcessPatterns', 'running')`},
+	8: {
+		`insert into tartan.library_edits (workspace_id, library_id, number, workflow_id, seq, action, payload, author, revision, created_at)
+			select workspace_id, id, 1, 'edit/x', 0, 'ignore', '{}', workspace_id, 1, now() from tartan.libraries`,
+		`insert into tartan.pattern_notes (workspace_id, library_id, pattern_id, ignored) select workspace_id, id, 'p0000000000000001', true from tartan.libraries`,
+	},
 	5: {`insert into tartan.outbox (workspace_id, topic, key) values ('00000000-0000-0000-0000-00000000000a', 'run', 'process/x')`},
 }
 
@@ -230,7 +235,7 @@ func TestSchemaIsProtectedAndExplained(t *testing.T) {
 		return names
 	}
 	const tables = `from pg_class c where c.relnamespace = 'tartan'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')`
-	require.Len(t, faults(`select relname `+tables), 15)
+	require.Len(t, faults(`select relname `+tables), 17)
 	require.Empty(t, faults(`select relname `+tables+` and not (relrowsecurity and relforcerowsecurity)`), "without row level security")
 	require.Empty(t, faults(`select relname `+tables+` and not exists (select from pg_policy p where p.polrelid = c.oid and p.polcmd = 'r')`), "without a policy for reading")
 	require.Empty(t, faults(`select relname || ' ' || polname `+strings.Replace(tables, "pg_class c", "pg_class c join pg_policy p on p.polrelid = c.oid", 1)+` and polcmd = '*'`), "one policy per command")
