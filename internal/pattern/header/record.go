@@ -109,6 +109,9 @@ func roleOf(key []byte) role {
 	return roleField
 }
 
+// IsMessageKey reports whether a key of a structured line is one of those that hold its message.
+func IsMessageKey(key []byte) bool { return roleOf(key) == roleMessage }
+
 // record takes time, level and logger out of a JSON object; the other fields stay in the message as a smaller object.
 func (p *Parser) record(line []byte, pairs []pair, h *Header) bool {
 	p.buf = append(p.buf[:0], '{')
