@@ -11,6 +11,7 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/internal/pattern/event"
 	"github.com/tartan-ai/tartan/internal/pattern/header"
 	"github.com/tartan-ai/tartan/internal/pattern/lines"
 	"github.com/tartan-ai/tartan/internal/pattern/multiline"
@@ -68,6 +69,7 @@ type chunk struct {
 	clock  clock
 	done   progress
 
+	events *event.Flattener // nil for lines
 	folder multiline.Folder
 	record multiline.Record // the one being put together, if open
 	front  header.Header    // its time
@@ -79,6 +81,9 @@ type chunk struct {
 
 func newChunk(in ExtractInput, b *bucket.Bucket, out tally) *chunk {
 	c := &chunk{in: in, bucket: b, clock: clock{parser: header.NewParser(in.ReceivedAt), arrival: in.ReceivedAt.UnixNano(), out: out}}
+	if in.Kind == KindRecord {
+		c.events = &event.Flattener{}
+	}
 	if in.Start > 0 {
 		c.folder = multiline.Middle()
 	}
@@ -89,7 +94,7 @@ func (c *chunk) read(ctx context.Context) error {
 	from := max(c.in.Start-1, 0)
 	r := c.source(ctx, from, c.in.End-from+ahead)
 	defer r.Close()
-	lr := lines.NewReader(r, 0)
+	lr := lines.NewReader(r, c.maxLine())
 	if c.in.Start > 0 {
 		lr.Next() // the end of a line that the chunk before owns
 	}
@@ -137,6 +142,9 @@ func (c *chunk) add(ctx context.Context, line []byte, at int64) error {
 			h = c.clock.parser.Parse(line)
 		}
 	}
+	if c.events != nil {
+		h.Message = c.events.Message(line, h)
+	}
 	if !c.in.Fold {
 		c.lines++
 		c.clock.add(h, line, at)
@@ -151,6 +159,14 @@ func (c *chunk) add(ctx context.Context, line []byte, at int64) error {
 	c.record.Start(h.Message, line, at)
 	c.front, c.open = h, true
 	return nil
+}
+
+// maxLine is where a line is cut: an event that is cut is no event any more.
+func (c *chunk) maxLine() int {
+	if c.events != nil {
+		return event.MaxLine
+	}
+	return lines.DefaultMaxLine
 }
 
 // goesOn reports whether a line goes on with the record before it, and takes it into that record.
@@ -186,7 +202,7 @@ func (c *chunk) lookBack(ctx context.Context) error {
 	}
 	r := c.source(ctx, from, c.in.Start-from+ahead)
 	defer r.Close()
-	lr := lines.NewReader(r, 0)
+	lr := lines.NewReader(r, c.maxLine())
 	if from > 0 {
 		lr.Next()
 	}

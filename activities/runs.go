@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/tartan-ai/tartan/internal/bucket"
+	"github.com/tartan-ai/tartan/internal/pattern/event"
 	"github.com/tartan-ai/tartan/internal/pattern/lines"
 	"github.com/tartan-ai/tartan/internal/postgres"
 )
@@ -38,8 +39,9 @@ var libraryName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 // maxSourceName is in bytes; a longer one loses its start, because the file name is at its end.
 const maxSourceName = 512
 
-// InspectSource makes a source ready: inline lines are put into the bucket, an object is looked up, a compressed one is
-// decompressed into a second object, and library, source and run get their rows. Repeating it finds what is there.
+// InspectSource makes a source ready: inline lines are put into the bucket, an object is looked up, one that is compressed or holds
+// JSON events in an array is unpacked into a second object, and library, source and run get their rows. Repeating it
+// finds what is there.
 func (r *Runs) InspectSource(ctx context.Context, in InspectInput) (*Inspected, error) {
 	if err := checkLibraryName(in.Library); err != nil {
 		return nil, err
@@ -51,20 +53,25 @@ func (r *Runs) InspectSource(ctx context.Context, in InspectInput) (*Inspected, 
 	if err != nil {
 		return nil, err
 	}
-	if src.Compression, err = r.sniff(ctx, src); err != nil {
+	spread := false
+	if src.Compression, spread, err = r.sniff(ctx, src); err != nil {
 		return nil, err
 	}
-	if src.Compression == "" { // nothing more to find out, so one transaction does it all
+	if src.Compression == "" && !spread { // nothing more to find out, so one transaction does it all
 		src.PlainKey, src.PlainBytes = src.ObjectKey, src.Bytes
 		return r.register(ctx, in, plan(src, in.ChunkBytes))
 	}
 	// Registered first, so that one who may not is refused before the work, and one who comes again finds it done.
 	out, err := r.register(ctx, in, src)
-	if err != nil || out.Chunks > 0 {
+	switch {
+	case err != nil || out.Chunks > 0:
 		return out, err
-	}
-	if src, err = r.decompress(ctx, src); err != nil {
-		return nil, err
+	case src.Compression == "" && out.Kind != KindRecord:
+		src.PlainKey, src.PlainBytes = src.ObjectKey, src.Bytes
+	default:
+		if src, err = r.unpack(ctx, src, out.Kind); err != nil {
+			return nil, err
+		}
 	}
 	return r.register(ctx, in, plan(src, in.ChunkBytes))
 }
@@ -177,30 +184,30 @@ func (r *Runs) object(ctx context.Context, ref SourceRef) (postgres.Source, erro
 // unzip is what to do about a compressed source that cannot be read.
 const unzip = "check the file with gzip -t or zstd -t and upload it again"
 
-// sniff tells how a source is compressed.
-func (r *Runs) sniff(ctx context.Context, src postgres.Source) (kind string, err error) {
+// sniff tells how a source is compressed, and whether a plain one may hold events in an array.
+func (r *Runs) sniff(ctx context.Context, src postgres.Source) (kind string, spread bool, err error) {
 	raw, err := r.Bucket.Range(ctx, src.ObjectKey, 0, 512)
 	if err != nil {
-		return "", typed("open the source", err)
+		return "", false, typed("open the source", err)
 	}
 	defer raw.Close()
 	head, err := io.ReadAll(raw)
 	if err != nil {
-		return "", typed("read the source", err)
+		return "", false, typed("read the source", err)
 	}
 	plain, kind, err := lines.Decompress(bytes.NewReader(head))
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) || err != nil && src.Bytes <= int64(len(head)) {
-		return "", final(SourceUnreadable, err, unzip)
+		return "", false, final(SourceUnreadable, err, unzip)
 	}
 	if plain != nil {
 		plain.Close() //nolint:errcheck // only the head was given
 	}
-	return kind, nil
+	return kind, kind == "" && event.Spread(head), nil
 }
 
-// decompress stores the plain bytes of a gzip or zstd source. The object appears whole or not at all, and a retry after
-// it appeared writes nothing.
-func (r *Runs) decompress(ctx context.Context, src postgres.Source) (postgres.Source, error) {
+// unpack stores the plain bytes of a source: decompressed, and of kind record one event a line. The object appears whole or not at
+// all, and a retry after it appeared writes nothing.
+func (r *Runs) unpack(ctx context.Context, src postgres.Source, libraryKind string) (postgres.Source, error) {
 	raw, err := r.Bucket.Range(ctx, src.ObjectKey, 0, -1)
 	if err != nil {
 		return src, typed("open the source", err)
@@ -218,7 +225,11 @@ func (r *Runs) decompress(ctx context.Context, src postgres.Source) (postgres.So
 	}
 	defer stream.Close()
 	plain := &counter{r: stream, done: &done}
-	o, err := r.Bucket.Put(ctx, plain)
+	body := io.Reader(plain)
+	if libraryKind == KindRecord {
+		body = event.Lines(plain)
+	}
+	o, err := r.Bucket.Put(ctx, body)
 	switch {
 	case stored.err != nil:
 		return src, typed("read the source", stored.err)

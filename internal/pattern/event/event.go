@@ -21,6 +21,9 @@ import (
 // Malformed is the key under which a line that is no JSON stands, all of it being the value.
 const Malformed = "malformed"
 
+// MaxLine is where the line of an event should be cut rather than at what is enough for a line of a log: 1 MiB.
+const MaxLine = 1 << 20
+
 const (
 	maxDepth = 32      // of nesting; what is deeper is a string of JSON
 	maxValue = 4 << 10 // bytes of a value; the rest is dropped

@@ -29,16 +29,13 @@ func Spread(head []byte) bool {
 
 // Lines returns a reader of the events of r, one a line. A source that holds one a line already is read as it is. An event that
 // a line break in a string breaks off ends there, so that what follows is found again.
-func Lines(r io.Reader) (io.Reader, error) {
+func Lines(r io.Reader) io.Reader {
 	br := bufio.NewReaderSize(r, 64<<10)
-	head, err := br.Peek(4 << 10)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
+	head, _ := br.Peek(4 << 10) // an error comes again when it is read
 	if !Spread(head) {
-		return br, nil
+		return br
 	}
-	return &gatherer{r: br, in: make([]byte, 32<<10)}, nil
+	return &gatherer{r: br, in: make([]byte, 32<<10)}
 }
 
 // gatherer writes the values of an array, or values that stand one behind the other, each on a line of its own.

@@ -17,9 +17,7 @@ func gathered(t *testing.T, text string) string {
 	t.Helper()
 	var answers []string
 	for _, r := range []io.Reader{strings.NewReader(text), iotest.OneByteReader(strings.NewReader(text)), iotest.DataErrReader(strings.NewReader(text))} {
-		lines, err := Lines(r)
-		require.NoError(t, err)
-		got, err := io.ReadAll(lines)
+		got, err := io.ReadAll(Lines(r))
 		require.NoError(t, err)
 		answers = append(answers, string(got))
 	}
@@ -47,11 +45,9 @@ func TestLines(t *testing.T) {
 		require.Equal(t, want, gathered(t, text), "%q", text)
 	}
 	broken := errors.New("broken")
-	_, err := Lines(iotest.ErrReader(broken))
+	_, err := io.ReadAll(Lines(iotest.ErrReader(broken)))
 	require.ErrorIs(t, err, broken)
-	lines, err := Lines(io.MultiReader(strings.NewReader("[{\"a\":1},"+strings.Repeat(" ", 8<<10)), iotest.ErrReader(broken)))
-	require.NoError(t, err)
-	got, err := io.ReadAll(lines)
+	got, err := io.ReadAll(Lines(io.MultiReader(strings.NewReader("[{\"a\":1},"+strings.Repeat(" ", 8<<10)), iotest.ErrReader(broken))))
 	require.ErrorIs(t, err, broken)
 	require.Equal(t, "{\"a\":1}\n", string(got))
 }
