@@ -36,6 +36,7 @@ var outputs = []struct {
 	}{}},
 	{command: "patterns show", value: patternView{}},
 	{command: "patterns compare", value: comparisonView{}},
+	{command: "patterns export", value: exportView{}, lines: true},
 	{command: "recognize", value: answer{}, lines: true},
 	{command: "workflows list", value: struct {
 		Workflows []runView `json:"workflows"`

@@ -75,7 +75,7 @@ func (a *app) patternsCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.mineCommand(), a.listCommand(), a.showCommand(), a.compareCommand())
+	c.AddCommand(a.mineCommand(), a.listCommand(), a.showCommand(), a.compareCommand(), a.exportCommand())
 	return c
 }
 

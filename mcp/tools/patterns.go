@@ -166,10 +166,7 @@ func (s *Suite) patternDetail(ctx context.Context, c Call, library string, id pa
 		if err != nil {
 			return err
 		}
-		row, err := postgres.PatternByID(ctx, tx, lib.ID, id)
-		if errors.Is(err, postgres.ErrNotFound) {
-			return notFound("Find its id with list_patterns", "no pattern %s in library %s", short(string(id)), short(library))
-		}
+		row, err := s.patternRow(ctx, tx, lib.ID, library, id)
 		if err != nil {
 			return err
 		}
@@ -177,6 +174,15 @@ func (s *Suite) patternDetail(ctx context.Context, c Call, library string, id pa
 		return s.addHistory(ctx, tx, lib, row, examples, &out)
 	})
 	return out, err
+}
+
+// patternRow is postgres.PatternByID with an error that says where to look.
+func (s *Suite) patternRow(ctx context.Context, tx pgx.Tx, libraryID uuid.UUID, library string, id pattern.ID) (postgres.PatternRow, error) {
+	row, err := postgres.PatternByID(ctx, tx, libraryID, id)
+	if errors.Is(err, postgres.ErrNotFound) {
+		return row, notFound("Find its id with list_patterns", "no pattern %s in library %s", short(string(id)), short(library))
+	}
+	return row, err
 }
 
 func detailOf(row postgres.PatternRow, library string) patternDetail {

@@ -52,7 +52,7 @@ type libraryKey struct {
 // Tools are all tools, in the order in which they are documented.
 func (s *Suite) Tools() []Tool {
 	return []Tool{
-		s.recognize(), s.compareWindows(), s.listPatterns(), s.getPattern(),
+		s.recognize(), s.compareWindows(), s.listPatterns(), s.getPattern(), s.exportPattern(),
 		s.minePatterns(), s.getWorkflow(), s.listWorkflows(), s.controlWorkflow(), s.health(),
 	}
 }
