@@ -169,7 +169,7 @@ func TestRegexTakesTheLinesOfItsPattern(t *testing.T) {
 				}
 			}
 			for other, foreigners := range byID {
-				if other != id {
+				if q, _ := ix.Pattern(other); other != id && !covers(p.Template, q.Template) {
 					for _, l := range foreigners[:min(3, len(foreigners))] {
 						if re.MatchString(l.Message) {
 							foreign++
@@ -185,8 +185,22 @@ func TestRegexTakesTheLinesOfItsPattern(t *testing.T) {
 	// Where two slots stand side by side and values have blanks in them, no expression can tell where one ends. A few statements in a
 	// hundred thousand lines are so.
 	require.LessOrEqual(t, wrongValues*25, lines)
-	// A pattern whose first word is a slot takes what a pattern takes that has a constant there.
-	require.LessOrEqual(t, foreign*1000, lines)
+	// A pattern with a tail may cover another that is longer.
+	require.LessOrEqual(t, foreign*2000, lines)
+}
+
+// covers reports whether template a has a slot wherever it differs from b: it then takes b's lines.
+func covers(a, b string) bool {
+	x, y := strings.Fields(a), strings.Fields(b)
+	if len(x) != len(y) {
+		return false
+	}
+	for i := range x {
+		if x[i] != y[i] && !strings.Contains(x[i], pattern.Wildcard) {
+			return false
+		}
+	}
+	return true
 }
 
 func TestRegexOfNearTwins(t *testing.T) {
