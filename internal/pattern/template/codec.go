@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+
+	"github.com/tartan-ai/tartan/internal/pattern/values"
 )
 
 // A tally is stored as a magic word with its version, the number of entries, the entries, and a checksum of all before it.
 // Numbers are varints; those that may be negative are zig-zag, and times are relative to an earlier one.
 
-const tallyMagic = "TTLY1"
+const tallyMagic = "TTLY2"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -38,6 +40,7 @@ func (t *Tally) MarshalBinary() ([]byte, error) {
 			b = binary.AppendUvarint(b, uint64(x.Lines))
 			last = x.Start
 		}
+		b = values.AppendPeriods(b, c.Values)
 	}
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)), nil
 }
@@ -73,6 +76,9 @@ func ReadTally(b []byte) ([]Counted, error) {
 			last += d.varint()
 			c.Buckets[i] = Bucket{Start: last, Lines: int64(d.uvarint())}
 		}
+		if !d.bad {
+			c.Values = d.periods()
+		}
 		if d.bad {
 			break
 		}
@@ -82,6 +88,16 @@ func ReadTally(b []byte) ([]Counted, error) {
 		return nil, fmt.Errorf("read tally: %w: wrong length", ErrTally)
 	}
 	return out, nil
+}
+
+func (d *decoder) periods() []values.Period {
+	periods, rest, err := values.ReadPeriods(d.b)
+	if err != nil {
+		d.bad, d.b = true, nil
+		return nil
+	}
+	d.b = rest
+	return periods
 }
 
 type decoder struct {

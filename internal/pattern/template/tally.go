@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/tartan-ai/tartan/internal/pattern/values"
 )
 
 // DefaultTallyShapes bounds a Tally unless its options say otherwise.
@@ -21,6 +23,7 @@ type TallyOptions struct {
 	Bucket    time.Duration // width of a time bucket, whole seconds; 0 means one minute
 	MaxShapes int           // 0 means DefaultTallyShapes
 	Index     *Index        // tells which columns are absorbed already; may be nil
+	Values    bool          // sum up what the slots hold as well
 }
 
 // Bucket counts the lines of one shape in one span of time.
@@ -37,6 +40,7 @@ type Counted struct {
 	Buckets     []Bucket
 	Example     string // the line with the least time and text, cut at 4 KiB
 	ExampleAt   int64  // Unix nanoseconds
+	Values      []values.Period
 }
 
 // Tally counts the shapes of one chunk of lines. It holds a bounded number of shapes and counts what is beyond under Other; the
@@ -55,6 +59,8 @@ type Tally struct {
 	lines       int64
 	examples    int   // bytes
 	start, end  int64 // the bucket of the last line, in nanoseconds
+	values      bool
+	recorders   []*recorder // by entry, if values; may be shorter
 }
 
 type entry struct {
@@ -71,7 +77,7 @@ type entry struct {
 
 // NewTally returns an empty Tally.
 func NewTally(o TallyOptions) *Tally {
-	t := &Tally{max: o.MaxShapes, width: int64(o.Bucket / time.Second), index: o.Index, other: -1, start: 1, foldAt: foldTallyAt}
+	t := &Tally{max: o.MaxShapes, width: int64(o.Bucket / time.Second), index: o.Index, other: -1, start: 1, foldAt: foldTallyAt, values: o.Values}
 	if t.max <= 0 {
 		t.max = DefaultTallyShapes
 	}
@@ -106,6 +112,9 @@ func (t *Tally) add(message, line []byte, at int64) int {
 	}
 	if at > e.last {
 		e.last = at
+	}
+	if t.values {
+		t.recordValues(k, message, at)
 	}
 	if at < t.start || at >= t.end {
 		w := t.width * 1e9
@@ -255,6 +264,9 @@ func (t *Tally) fold() {
 // merge moves the counts of one entry to another.
 func (t *Tally) merge(to, from int) {
 	a, b := &t.entries[to], &t.entries[from]
+	if t.values {
+		t.mergeValues(to, from)
+	}
 	if b.lines > 0 {
 		if a.lines == 0 {
 			a.first, a.last, a.example, a.exampleAt = b.first, b.last, b.example, b.exampleAt
@@ -285,6 +297,7 @@ func (t *Tally) Counted() []Counted {
 		out = append(out, Counted{
 			Shape: Shape{ID: e.id, Text: string(e.text)}, Lines: e.lines, First: e.first, Last: e.last,
 			Buckets: slices.Clone(e.buckets), Example: string(e.example), ExampleAt: e.exampleAt,
+			Values: t.periodsOf(k),
 		})
 	}
 	slices.SortFunc(out, func(a, b Counted) int { return cmp.Compare(a.ID, b.ID) })
