@@ -1,0 +1,7 @@
+//go:build !amd64
+
+package rocket
+
+func addFour(dst, a, p, q, r []float32, n int) { addFourGo(dst, a, p, q, r, n) }
+
+func countAbove(c, biases []float32, counts []int32) { countAboveGo(c, biases, counts) }
