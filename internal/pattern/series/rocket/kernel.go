@@ -20,3 +20,29 @@ func countAboveGo(c, biases []float32, counts []int32) {
 		counts[i] = n
 	}
 }
+
+// dotGo is the inner product of a and b in eight interleaved sums, added up as a vector of eight is: the same number on
+// every machine.
+func dotGo(a, b []float32) float32 {
+	var s [lanes]float32
+	n := len(a) &^ (lanes - 1)
+	for i := 0; i < n; i += lanes {
+		x, y := a[i:i+lanes:i+lanes], b[i:i+lanes:i+lanes]
+		for k := range s {
+			s[k] += float32(x[k] * y[k])
+		}
+	}
+	return dotRest(s, a[n:], b[n:])
+}
+
+// dotRest adds up the eight sums, then what is left over.
+func dotRest(s [lanes]float32, a, b []float32) float32 {
+	sum := ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
+	for i, v := range a {
+		sum += float32(v * b[i])
+	}
+	return sum
+}
+
+// Dot is the inner product of two slices of one length, the same number on every machine.
+func Dot(a, b []float32) float32 { return dot(a, b[:len(a)]) }

@@ -33,3 +33,18 @@ func countAbove(c, biases []float32, counts []int32) {
 	_, _ = c[:(len(c)+lanes-1)&^(lanes-1)], counts[:len(biases)]
 	countAboveAVX2(&c[0], len(c), &biases[0], len(biases), &counts[0])
 }
+
+// dotAVX2 leaves in s the eight interleaved sums of the products of n values, n a multiple of 8.
+//
+//go:noescape
+func dotAVX2(a, b *float32, n int, s *float32)
+
+func dot(a, b []float32) float32 {
+	n := len(a) &^ (lanes - 1)
+	if !vectors || n == 0 {
+		return dotGo(a, b)
+	}
+	var s [lanes]float32
+	dotAVX2(&a[0], &b[0], n, &s[0])
+	return dotRest(s, a[n:], b[n:])
+}

@@ -30,6 +30,7 @@ func TestVectorsEqualPlainGo(t *testing.T) {
 		for i := n; i < len(got); i++ {
 			got[i] = float32(math.Inf(-1))
 		}
+		require.Equal(t, dotGo(rows[0][:n], rows[1][:n]), Dot(rows[0][:n], rows[1][:n]), "n %d", n)
 		for nb := 1; nb < 11; nb++ {
 			biases, counts, counted := make([]float32, nb), make([]int32, nb), make([]int32, nb)
 			for i := range biases {
