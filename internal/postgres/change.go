@@ -63,6 +63,9 @@ func SaveChange(ctx context.Context, tx pgx.Tx, lib Library, ch template.Change,
 	if err == nil {
 		err = c.save(ctx, tx)
 	}
+	if err == nil {
+		err = foldValues(ctx, tx, lib, c.foldFrom, c.foldTo)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("save change of library %s: %w", lib.Name, known(err))
 	}

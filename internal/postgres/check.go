@@ -18,6 +18,11 @@ var checks = []string{
 	`select format('shape %s has %s lines in buckets and is not stored', shape_id, sum(lines)) from tartan.pattern_counts c
 	where library_id = $1 and not exists (select from tartan.shapes s where s.library_id = $1 and s.id = c.shape_id) group by shape_id`,
 
+	// Lines counted before there were slot values have none.
+	`select format('shape %s has %s lines and the values of %s', v.shape_id, s.lines, v.lines)
+	from (select shape_id, sum(lines) as lines from tartan.slot_values where library_id = $1 group by shape_id) v
+	left join tartan.shapes s on s.library_id = $1 and s.id = v.shape_id where v.lines > coalesce(s.lines, 0)`,
+
 	`select format('pattern %s has %s lines from %s to %s, and its shapes %s from %s to %s', p.id, p.lines, p.first_seen, p.last_seen, coalesce(s.lines, 0), s.first_seen, s.last_seen)
 	from tartan.patterns p left join (select pattern_id, sum(lines) as lines, min(first_seen) as first_seen, max(last_seen) as last_seen
 		from tartan.shapes where library_id = $1 group by pattern_id) s on s.pattern_id = p.id

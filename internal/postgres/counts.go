@@ -27,7 +27,7 @@ const (
 )
 
 // AddCounts adds one tally to the library: counts per shape and bucket, totals of shapes, patterns and library,
-// examples, and the outbox event of the library at the revision. Every counted shape must be in assigned, except
+// examples, slot values, and the outbox event of the library at the revision. Every counted shape must be in assigned, except
 // template.Other. The library must be locked by LockLibrary in the same transaction, and what was learned from the
 // tally saved by SaveChange.
 func AddCounts(ctx context.Context, tx pgx.Tx, lib Library, revision int64, counts []template.Counted, assigned []template.Assignment, sourceID uuid.UUID) error {
@@ -37,6 +37,9 @@ func AddCounts(ctx context.Context, tx pgx.Tx, lib Library, revision int64, coun
 	}
 	if err == nil {
 		err = a.save(ctx, tx, lib, revision, sourceID)
+	}
+	if err == nil {
+		err = saveValues(ctx, tx, lib, counts, assigned)
 	}
 	if err != nil {
 		return fmt.Errorf("add counts to library %s: %w", lib.Name, known(err))

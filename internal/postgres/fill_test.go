@@ -12,6 +12,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/pattern/edit"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
+	"github.com/tartan-ai/tartan/internal/pattern/values"
 	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/internal/testdb"
 )
@@ -94,6 +95,7 @@ func play(t testing.TB, db *testdb.DB, caller access.Caller, steps []step) postg
 				counts = append(counts, template.Counted{
 					Shape: template.Shape{ID: id}, Lines: n, First: at.UnixNano(), Last: at.Add(time.Minute).UnixNano(),
 					Buckets: []template.Bucket{{Start: at.Unix(), Lines: n}}, Example: strings.Repeat("x", int(id)), ExampleAt: at.UnixNano(),
+					Values: []values.Period{{Span: values.Hour, Start: at.Unix(), Lines: n}},
 				})
 				lines += n
 			}
@@ -186,6 +188,11 @@ func TestALibraryThroughAllItsChanges(t *testing.T) {
 		e, err := postgres.Examples(ctx, tx, lib.ID, next.ID, 10)
 		require.NoError(t, err)
 		require.Equal(t, []postgres.Example{{Line: "x", At: noon, SourceID: e[0].SourceID}}, e, "the earliest")
+		var valued int64
+		var kept []int64
+		require.NoError(t, tx.QueryRow(ctx, `select sum(lines), array_agg(distinct shape_id order by shape_id) from tartan.slot_values where library_id = $1`, lib.ID).Scan(&valued, &kept))
+		require.EqualValues(t, 29, valued, "all but the one that fits nothing")
+		require.Equal(t, []int64{3, 8}, kept, "what shapes held went along with their folds")
 		run, err := postgres.RunByID(ctx, tx, caller.WorkspaceID, "process/test")
 		require.NoError(t, err)
 		require.EqualValues(t, 30, run.Lines)

@@ -141,6 +141,7 @@ func TestRolesMayWrite(t *testing.T) {
 		"pattern_notes":    {access.Editor, access.Editor, access.Editor},
 		"pattern_counts":   {access.Editor, access.Editor, access.Editor},
 		"examples":         {access.Editor, access.Editor, access.Editor},
+		"slot_values":      {access.Editor, access.Editor, access.Editor},
 		"runs":             {access.Editor, access.Editor, nobody},
 		"outbox":           {access.Editor, nobody, nobody},
 	}
