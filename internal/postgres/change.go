@@ -102,7 +102,7 @@ type change struct {
 	oldIDs, newIDs                    []string
 	goneIDs                           []string // retired without an heir: they never had a shape
 	edited                            bool     // by a person: what was retired before lives again as it was
-	shapesBefore, patternsBefore, odd int64 // odd: lines that fold into template.Other
+	shapesBefore, patternsBefore, odd int64    // odd: lines that fold into template.Other
 	affected                          []string
 	said                              []saidOf
 }
