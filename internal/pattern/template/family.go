@@ -20,8 +20,10 @@ type member struct{ group, cluster uint32 }
 
 type family struct {
 	key, stem uint64
+	outline   uint64
+	head      uint64 // the family whose template takes this one; its own key if none does
 	members   []member
-	placed    bool // stem is known
+	placed    bool // stem, outline and head are known
 }
 
 // family returns the family with the key, or nil.
@@ -54,6 +56,7 @@ func (l *Library) dropFamily(key uint64) {
 	i := l.byKey.find(key, func(i int) bool { return l.families.at(i).key == key })
 	if f := l.families.at(i); f.placed {
 		l.byStem.remove(f.stem, i, l.familyStem)
+		l.byOutline.remove(f.outline, i, l.familyOutline)
 	}
 	l.byKey.remove(key, i, l.familyKey)
 	*l.families.edit(i) = family{}
@@ -66,23 +69,23 @@ const minStem = 3
 // settle finds the patterns of the families whose keys are given and of those that share their first words. groups collects
 // the groups whose clusters may have got another pattern.
 func (l *Library) settle(keys map[uint64]struct{}, made renderings, groups map[uint32]struct{}, run *learning) {
-	stems := map[uint64]struct{}{}
-	for key := range keys {
+	stems, outlines := map[uint64]struct{}{}, map[uint64]struct{}{}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		f := l.family(key)
+		if f.placed {
+			stems[f.stem] = struct{}{}
+			outlines[f.outline] = struct{}{}
+		}
 		if len(f.members) == 0 {
-			if f.placed {
-				stems[f.stem] = struct{}{}
-			}
 			l.dropFamily(key)
 			continue
 		}
-		if !f.placed {
-			r := l.rendered(f.members[0], made)
-			f.stem, f.placed = r.stem(), true
-			i := l.byKey.find(key, func(i int) bool { return l.families.at(i).key == key })
-			l.byStem.insert(f.stem, i, l.familyStem)
-		}
+		l.locate(f, made)
 		stems[f.stem] = struct{}{}
+		outlines[f.outline] = struct{}{}
+	}
+	for _, o := range slices.Sorted(maps.Keys(outlines)) {
+		l.alignAll(o, made, stems)
 	}
 	for _, stem := range slices.Sorted(maps.Keys(stems)) {
 		for _, b := range l.bundles(stem, made) {
@@ -91,11 +94,114 @@ func (l *Library) settle(keys map[uint64]struct{}, made renderings, groups map[u
 	}
 }
 
+// locate puts a family where those are found that it may belong to.
+func (l *Library) locate(f *family, made renderings) {
+	r := l.least(f.members, made)
+	o := outline(r.fields())
+	if f.placed && f.outline == o {
+		return
+	}
+	i := l.byKey.find(f.key, func(i int) bool { return l.families.at(i).key == f.key })
+	if f.placed {
+		l.byOutline.remove(f.outline, i, l.familyOutline)
+	}
+	f.outline = o
+	if !f.placed {
+		f.stem, f.head, f.placed = r.stem(), f.key, true
+		l.byStem.insert(f.stem, i, l.familyStem)
+	}
+	l.byOutline.insert(f.outline, i, l.familyOutline)
+}
+
+func (l *Library) familyOutline(i int) uint64 { return l.families.at(i).outline }
+
+// maxAligned bounds the families with one outline that are compared with each other.
+const maxAligned = 64
+
+// outlined returns the keys of the families with an outline, sorted.
+func (l *Library) outlined(o uint64) []uint64 {
+	var keys []uint64
+	l.byOutline.all(o, func(i int) {
+		if f := l.families.at(i); f.outline == o {
+			keys = append(keys, f.key)
+		}
+	})
+	slices.Sort(keys)
+	return keys
+}
+
+// alignAll finds which families with an outline take others, and collects the first words of those for which that matters.
+func (l *Library) alignAll(o uint64, made renderings, stems map[uint64]struct{}) {
+	keys := l.outlined(o)
+	heads := make([]uint64, len(keys))
+	copy(heads, keys)
+	if len(keys) > 1 && len(keys) <= maxAligned {
+		l.align(keys, heads, made)
+	}
+	for i, key := range keys {
+		f := l.family(key)
+		if f.head == heads[i] && heads[i] == key {
+			continue
+		}
+		for _, k := range []uint64{key, f.head, heads[i]} {
+			if h := l.family(k); h != nil && h.placed {
+				stems[h.stem] = struct{}{}
+			}
+		}
+		f.head = heads[i]
+	}
+}
+
+// align sets the heads of families: of the templates that take one, that with the least text.
+func (l *Library) align(keys, heads []uint64, made renderings) {
+	reps := make([]rendered, len(keys))
+	fields := make([][]field, len(keys))
+	texts := make([]string, len(keys))
+	for i, key := range keys {
+		reps[i] = l.least(l.family(key).members, made)
+		fields[i] = reps[i].fields()
+		texts[i] = reps[i].text(nil)
+	}
+	to := make([]int, len(keys))
+	for b := range keys {
+		to[b] = b
+		for a := range keys {
+			if a == b || len(texts[a]) >= len(texts[to[b]]) && (to[b] != b || len(texts[a]) >= len(texts[b])) {
+				continue
+			}
+			if reps[a].takes(&reps[b], fields[a], fields[b]) && l.takesAll(&reps[a], fields[a], l.family(keys[b]).members, made) {
+				to[b] = a
+			}
+		}
+	}
+	for b := range keys {
+		a := b
+		for to[a] != a {
+			a = to[a]
+		}
+		if a != to[b] && !l.takesAll(&reps[a], fields[a], l.family(keys[b]).members, made) {
+			a = b
+		}
+		heads[b] = keys[a]
+	}
+}
+
+// takesAll reports whether a template takes all members of a family.
+func (l *Library) takesAll(r *rendered, fields []field, members []member, made renderings) bool {
+	for _, m := range members {
+		b := l.rendered(m, made)
+		if !r.takes(&b, fields, b.fields()) {
+			return false
+		}
+	}
+	return true
+}
+
 // keysOf returns the keys of the families with a stem, sorted.
 func (l *Library) keysOf(stem uint64) []uint64 {
 	var keys []uint64
 	l.byStem.all(stem, func(i int) {
-		if f := l.families.at(i); f.stem == stem {
+		if f := l.families.at(i); f.stem == stem && f.head == f.key {
 			keys = append(keys, f.key)
 		}
 	})
@@ -128,6 +234,11 @@ func (l *Library) bundles(stem uint64, made renderings) []bundle {
 			}
 		}
 	}
+	for _, key := range list {
+		for root[key] != root[root[key]] {
+			root[key] = root[root[key]] // a tail of a tail
+		}
+	}
 	heads := map[uint64][]uint64{}
 	for _, key := range list {
 		if root[key] == key {
@@ -145,26 +256,52 @@ func (l *Library) bundles(stem uint64, made renderings) []bundle {
 	return out
 }
 
+// copies returns the members of a family, and of those that it takes, in the words of the family.
+func (l *Library) copies(key uint64, made renderings) (members []member, reps []rendered) {
+	f := l.family(key)
+	members = slices.Clone(f.members)
+	for _, m := range members {
+		reps = append(reps, l.rendered(m, made))
+	}
+	var head rendered
+	for _, other := range l.outlined(f.outline) {
+		o := l.family(other)
+		if other == key || o.head != key {
+			continue
+		}
+		if head.parts == nil {
+			head = l.least(f.members, made)
+		}
+		for _, m := range o.members {
+			r := l.rendered(m, made)
+			members = append(members, m)
+			reps = append(reps, head.as(&r))
+		}
+	}
+	return members, reps
+}
+
 // name makes the pattern of a bundle and gives it to the clusters.
 func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, run *learning) {
-	head := l.family(b.keys[0]).members
-	best := l.rendered(head[0], made)
+	members := make([][]member, len(b.keys))
+	reps := make([][]rendered, len(b.keys))
+	for f, key := range b.keys {
+		members[f], reps[f] = l.copies(key, made)
+	}
+	best := &reps[0][0]
 	bestText := best.text(nil)
 	n := best.elements()
 	diff := make(merged, n)
-	for _, m := range head[1:] {
-		r := l.rendered(m, made)
-		diff.differences(&best, &r, n)
-		if t := r.text(nil); t < bestText {
-			best, bestText = r, t
-		}
-	}
-	cutAt := make([][]int, len(b.keys)) // parts of the members of a family that the template covers
-	for f, key := range b.keys[1:] {
-		for _, m := range l.family(key).members {
-			r := l.rendered(m, made)
-			cutAt[f+1] = append(cutAt[f+1], r.partOf(n))
-			diff.differences(&best, &r, n)
+	for f := range reps {
+		for k := range reps[f] {
+			r := &reps[f][k]
+			diff.differences(&reps[0][0], r, n)
+			if f > 0 {
+				continue
+			}
+			if t := r.text(nil); t < bestText {
+				best, bestText = r, t
+			}
 		}
 	}
 	text, slots := best.text(diff), best.slots(diff)
@@ -173,18 +310,18 @@ func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, ru
 		slots = append(slots, pattern.Slot{Name: unused("tail", slots), Type: pattern.Text})
 	}
 	plans := map[member][]slotPlan{}
-	for f, key := range b.keys {
-		for k, m := range l.family(key).members {
-			r := l.rendered(m, made)
-			whole := len(r.parts)
+	for f := range reps {
+		for k, m := range members[f] {
+			r := reps[f][k]
+			whole := r.parts
 			if f > 0 {
-				r.parts = r.parts[:cutAt[f][k]]
+				r.parts = r.parts[:r.partOf(n)]
 			}
 			joinTypes(slots, r.slots(diff))
 			plan := r.plan(diff)
 			switch {
 			case f > 0:
-				plan = append(plan, slotPlan{first: uint8(len(r.parts)), last: uint8(whole - 1), tail: true})
+				plan = append(plan, slotPlan{first: whole[len(r.parts)].first, last: whole[len(whole)-1].last, tail: true})
 			case len(b.keys) > 1:
 				plan = append(plan, slotPlan{tail: true, last: noTail})
 			}
@@ -192,8 +329,8 @@ func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, ru
 		}
 	}
 	i := l.record(pattern.New(text, slots), run)
-	for _, key := range b.keys {
-		for _, m := range l.family(key).members {
+	for f := range members {
+		for _, m := range members[f] {
 			l.place(m, i, plans[m], groups, run)
 		}
 	}
@@ -267,17 +404,21 @@ func (l *Library) record(p pattern.Pattern, run *learning) uint32 {
 	return uint32(k)
 }
 
-// least returns the template of the members that has the least text.
+// least returns the template of the members that has the least tokens, and of these the least text.
 func (l *Library) least(members []member, made renderings) rendered {
 	best := l.rendered(members[0], made)
-	if len(members) == 1 {
-		return best
-	}
-	text := best.text(nil)
+	text := ""
 	for _, m := range members[1:] {
 		r := l.rendered(m, made)
-		if t := r.text(nil); t < text {
-			best, text = r, t
+		d := len(r.parts) - len(best.parts)
+		if d == 0 {
+			if text == "" {
+				text = best.text(nil)
+			}
+			d = cmp.Compare(r.text(nil), text)
+		}
+		if d < 0 {
+			best, text = r, ""
 		}
 	}
 	return best

@@ -46,6 +46,7 @@ type Library struct {
 	byKey                 table
 	idle                  []uint32 // families without members
 	byStem                table    // several families may have the same first words
+	byOutline             table    // and the same outline
 	patterns              pages[patternRecord]
 	byName                table
 	named                 int

@@ -59,20 +59,6 @@ const (
 	needKey     = 16  // in front of an = stands what distinguishes statements
 )
 
-// place says what may stand in a column, judged by the delimiters around it.
-type place byte
-
-const (
-	placeUsual place = iota
-	placeFirst
-	placeNamed
-	placeField
-	placeValue
-	placeColon
-	placeMessage
-	placeKey
-)
-
 var needAt = [...]int{needUsual, needFirst, needNamed, needField, needValue, needColon, needMessage, needKey}
 
 // partitioner splits one group. Its first pass knows nothing of other groups and finds the words that are surely values or
@@ -80,6 +66,7 @@ var needAt = [...]int{needUsual, needFirst, needNamed, needField, needValue, nee
 type partitioner struct {
 	known  func(word uint64) bool // nil in the first pass
 	strong func(word uint64) bool
+	frame  surroundings
 	places []place // of the columns
 	out    []cluster
 	counts map[uint64]struct{}
@@ -91,7 +78,10 @@ type partitioner struct {
 func (p *partitioner) partition(rows []row) []cluster {
 	p.counts = map[uint64]struct{}{}
 	p.out = nil
-	p.split(rows, mask{})
+	for _, part := range p.frame.records(rows) {
+		p.places = p.frame.places(part[0])
+		p.split(part, mask{})
+	}
 	return p.out
 }
 

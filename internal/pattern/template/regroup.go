@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // group is the shapes with the same delimiters and number of tokens: what only the Library needs of it.
@@ -94,8 +93,8 @@ func (l *Library) repartition(run *learning) {
 // observe runs the first pass over group g and tells the wordbook what it found.
 func (l *Library) observe(g uint32) {
 	grp := l.groups[g]
-	rows, places := l.rows(grp.shapes)
-	p := partitioner{places: places, values: map[uint64]struct{}{}, unsure: map[uint64]struct{}{}}
+	rows, frame := l.rows(grp.shapes)
+	p := partitioner{frame: frame, values: map[uint64]struct{}{}, unsure: map[uint64]struct{}{}}
 	p.partition(rows)
 	constant := map[uint64]struct{}{}
 	for i := range rows {
@@ -124,8 +123,8 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, r
 	grp.clusters = nil
 	var clusters []cluster
 	for {
-		rows, places := l.rows(grp.shapes)
-		p := partitioner{places: places, known: l.words.known, strong: l.words.strong}
+		rows, frame := l.rows(grp.shapes)
+		p := partitioner{frame: frame, known: l.words.known, strong: l.words.strong}
 		clusters = p.partition(rows)
 		folded := false
 		for c := range clusters {
@@ -203,7 +202,7 @@ func (v *groupView) lookup(l *Library, clusters []cluster) {
 }
 
 // rows reads shapes of one group as a table.
-func (l *Library) rows(shapes []uint32) (rows []row, places []place) {
+func (l *Library) rows(shapes []uint32) (rows []row, frame surroundings) {
 	rows = make([]row, len(shapes))
 	var cells []cell
 	for k, i := range shapes {
@@ -212,10 +211,7 @@ func (l *Library) rows(shapes []uint32) (rows []row, places []place) {
 		n := len(l.scan.tokens)
 		if k == 0 {
 			cells = make([]cell, 0, n*len(shapes))
-			places = make([]place, n)
-			for c := range l.scan.tokens {
-				places[c] = placeOf(text, l.scan.tokens, c)
-			}
+			frame = surround(text, l.scan.tokens)
 		}
 		from := len(cells)
 		for c := range l.scan.tokens {
@@ -227,70 +223,7 @@ func (l *Library) rows(shapes []uint32) (rows []row, places []place) {
 	slices.SortFunc(rows, func(a, b row) int {
 		return cmp.Compare(l.records.at(int(a.shape)).id, l.records.at(int(b.shape)).id)
 	})
-	return rows, places
-}
-
-// placeOf says where column c stands. It looks at what all shapes of a group have in common, the delimiters, and at the keys.
-func placeOf(text string, tokens []token, c int) place {
-	t := &tokens[c]
-	before, after := text[:t.textStart], text[t.textEnd:]
-	if c > 0 {
-		before = before[tokens[c-1].textEnd:]
-	}
-	if c+1 < len(tokens) {
-		after = after[:tokens[c+1].textStart-t.textEnd]
-	}
-	if strings.HasPrefix(after, "=") || strings.HasPrefix(after, `":`) || strings.HasPrefix(after, "':") {
-		return placeKey
-	}
-	if before == "" {
-		if c == 0 {
-			return placeFirst
-		}
-		return placeUsual
-	}
-	last := before[len(before)-1]
-	keyed := c > 0 && (strings.HasSuffix(strings.TrimRight(before, `"' `), "=") || strings.HasPrefix(before, `":`) || strings.HasPrefix(before, "':"))
-	switch {
-	case keyed && isMessageKey([]byte(text[tokens[c-1].textStart:tokens[c-1].textEnd])):
-		return placeMessage
-	case keyed && (last == '=' || after == "" || after[0] == last || last == ' '):
-		if strings.HasPrefix(before, `":`) || strings.HasPrefix(before, "':") || hasMessage(text, tokens) {
-			return placeField
-		}
-		return placeValue
-	case last == '"' || last == '\'':
-		if after != "" && after[0] == last {
-			return placeField
-		}
-	case last == '[' || last == '(' || last == '<':
-		if after != "" && (after[0] == closing(last) || after[0] == ',') {
-			return placeField
-		}
-	case before == ", " || before == ",":
-		if after != "" && (after[0] == ')' || after[0] == ']' || after[0] == ',') && strings.ContainsAny(text[:t.textStart], "([") {
-			return placeField
-		}
-	case c > 0 && (before == ": " || before == ":"):
-		if after == "" || after[0] == ',' || after[0] == ';' || after[0] == ')' || after[0] == ']' || after[0] == '|' {
-			return placeColon
-		}
-	}
-	if c == 0 {
-		return placeFirst
-	}
-	return placeUsual
-}
-
-// hasMessage reports whether a line of key=value has a key whose value says what happened.
-func hasMessage(text string, tokens []token) bool {
-	for i := range tokens {
-		t := &tokens[i]
-		if int(t.textEnd) < len(text) && text[t.textEnd] == '=' && isMessageKey([]byte(text[t.textStart:t.textEnd])) {
-			return true
-		}
-	}
-	return false
+	return rows, frame
 }
 
 // move gives the shapes of a group the patterns of their clusters.

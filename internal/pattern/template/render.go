@@ -16,6 +16,9 @@ type part struct {
 	kind kind
 	void bool // a slot that never held anything
 	unit bool // a slot of units of size, part of the number before it
+
+	first, last uint8 // tokens of the message
+	skip        uint8 // bytes of the first token before the value
 }
 
 // slotPlan says where the value of a template slot is among the tokens of a message: from token first, less skip bytes of
@@ -63,6 +66,7 @@ func render(c *cluster, texts func(shape uint32) string, s *scanner) rendered {
 		default:
 			p.word = cell.text
 		}
+		p.first, p.last, p.skip = uint8(i), uint8(i), uint8(min(len(p.word), 255))
 		out.parts[i] = p
 	}
 	out.tail = repText[end:]
@@ -314,11 +318,12 @@ func closed(open, gap string) string {
 func (r *rendered) plan(m merged) []slotPlan {
 	var out []slotPlan
 	r.eachSlot(m, func(i int, joins bool) {
+		p := &r.parts[i]
 		if joins {
-			out[len(out)-1].last = uint8(i)
+			out[len(out)-1].last = p.last
 			return
 		}
-		out = append(out, slotPlan{first: uint8(i), last: uint8(i), skip: uint8(min(len(r.parts[i].word), 255))})
+		out = append(out, slotPlan{first: p.first, last: p.last, skip: p.skip})
 	})
 	return out
 }
