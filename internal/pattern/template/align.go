@@ -115,8 +115,11 @@ func (r *rendered) takes(s *rendered, fa, fb []field) bool {
 	for i := range fa {
 		a, b := &fa[i], &fb[i]
 		if a.text == b.text {
-			if a.plain() && len(a.at) == 1 {
-				anchors++
+			for k := range a.at {
+				if r.parts[a.first+k].word != "" {
+					anchors++
+					break
+				}
 			}
 			continue
 		}

@@ -295,7 +295,7 @@ func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, ru
 	for f := range reps {
 		for k := range reps[f] {
 			r := &reps[f][k]
-			diff.differences(&reps[0][0], r, n)
+			diff.differences(&reps[0][0], r)
 			if f > 0 {
 				continue
 			}

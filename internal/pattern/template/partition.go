@@ -68,6 +68,7 @@ type partitioner struct {
 	strong func(word uint64) bool
 	frame  surroundings
 	places []place // of the columns
+	prose  mask    // the columns whose constant words hold a template together
 	out    []cluster
 	counts map[uint64]struct{}
 	// What the first pass found, by word hash.
@@ -80,6 +81,7 @@ func (p *partitioner) partition(rows []row) []cluster {
 	p.out = nil
 	for _, part := range p.frame.records(rows) {
 		p.places = p.frame.places(part[0])
+		p.prose = p.frame.prose(p.places, part[0])
 		p.split(part, mask{})
 	}
 	return p.out
@@ -203,7 +205,7 @@ func (p *partitioner) split(rows []row, inherited mask) {
 	for c := range cols {
 		st := p.stat(rows, c)
 		if st.distinct == 1 {
-			if !st.slots && !vars.has(c) {
+			if !st.slots && !vars.has(c) && p.prose.has(c) {
 				anchors++
 			}
 			continue
@@ -214,7 +216,9 @@ func (p *partitioner) split(rows []row, inherited mask) {
 		}
 		if inherited.has(c) || st.masked || st.weight >= need {
 			vars.set(c)
-			varCols++
+			if p.prose.has(c) {
+				varCols++
+			}
 			if p.values != nil && !inherited.has(c) {
 				fresh = append(fresh, c)
 			}

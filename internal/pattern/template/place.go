@@ -86,6 +86,26 @@ func (s *surroundings) records(rows []row) [][]row {
 	return out
 }
 
+// prose returns which columns hold together what a record says: the words of the value of its message key, or all if it has none.
+func (s *surroundings) prose(places []place, r row) (m mask) {
+	found := false
+	for c := range places {
+		if places[c] != placeKey || !isMessageKey([]byte(r.cells[c].text)) {
+			continue
+		}
+		for k := c + 1; k < len(places) && places[k] != placeKey; k++ {
+			m.set(k)
+			found = true
+		}
+	}
+	for c := range places {
+		if !found {
+			m.set(c)
+		}
+	}
+	return m
+}
+
 // places says where each column stands, given one of the rows that records put together.
 func (s *surroundings) places(r row) []place {
 	out := make([]place, len(s.inside))

@@ -226,37 +226,76 @@ func (r *rendered) continues(i int) bool {
 	return p.word == "" || p.word == r.parts[i-1].word && p.gap == " "
 }
 
-// merged are the elements in which members of a family differ: there slots in a row become one, and a slot that never held
-// anything in one member is a slot all the same. Nil means none.
-type merged []bool
+// merged says for each element where members of a family differ. There slots in a row become one, but for those in front and behind
+// that all members have, and a slot that never held anything in one member is a slot all the same. Nil means nowhere.
+type merged []span
 
-func (m merged) has(e int) bool { return e < len(m) && m[e] }
+type span struct {
+	differ, full bool
+	lead, trail  int // slots of the run that stay apart
+	least        int // the least slots of a run
+}
 
-// differences adds to m the elements that are not alike in r and s; both have the same words.
-func (m merged) differences(r, s *rendered, elements int) {
-	i, k := 0, 0
-	for e := range elements {
-		alike := true
-		for first := true; ; first = false {
-			more, also := i < len(r.parts) && (first || r.continues(i)), k < len(s.parts) && (first || s.continues(k))
-			if more != also {
-				alike = false
-			}
-			if !more && !also {
-				break
-			}
-			if more && also {
-				alike = alike && (first || r.parts[i].gap == s.parts[k].gap) && r.parts[i].void == s.parts[k].void
-			}
-			if more {
-				i++
-			}
-			if also {
-				k++
-			}
+func (m merged) at(e int) span {
+	if e < len(m) {
+		return m[e]
+	}
+	return span{}
+}
+
+// runs returns the parts of each element: elements e is parts[runs[e]:runs[e+1]].
+func (r *rendered) runs() []int {
+	var out []int
+	for i := range r.parts {
+		if !r.continues(i) {
+			out = append(out, i)
 		}
-		if !alike {
-			m[e] = true
+	}
+	return append(out, len(r.parts))
+}
+
+// differences adds to m how r and s, which have the same words, differ in the elements of m.
+func (m merged) differences(r, s *rendered) {
+	a, b := r.runs(), s.runs()
+	for e := range m {
+		x, y := r.parts[a[e]:a[e+1]], s.parts[b[e]:b[e+1]]
+		m[e].compare(x, y)
+	}
+}
+
+func (d *span) compare(x, y []part) {
+	least := min(len(x), len(y))
+	if d.least == 0 || least < d.least {
+		d.least = least
+	}
+	lead, trail := 1, 0
+	for lead < least && x[lead].gap == y[lead].gap {
+		lead++
+	}
+	for trail < least-1 && x[len(x)-1-trail].gap == y[len(y)-1-trail].gap {
+		trail++
+	}
+	if len(x) != len(y) || lead < least {
+		if !d.differ {
+			d.differ, d.lead, d.trail = true, lead, trail
+		}
+		d.lead, d.trail = min(d.lead, lead), min(d.trail, trail)
+	}
+	d.lead = min(d.lead, d.least-1)
+	d.trail = min(d.trail, d.least-1-d.lead)
+	for k := range x {
+		d.full = d.full || x[k].void != (k < len(y) && y[k].void)
+	}
+}
+
+// visit calls fn with each part, its element, and whether it joins the slot before it.
+func (r *rendered) visit(m merged, fn func(i, e int, joins bool)) {
+	runs := r.runs()
+	for e := range len(runs) - 1 {
+		n := runs[e+1] - runs[e]
+		for k := range n {
+			i, d := runs[e]+k, m.at(e)
+			fn(i, e, k > 0 && (r.parts[i].unit || d.differ && k > d.lead && k < n-d.trail))
 		}
 	}
 }
@@ -266,30 +305,25 @@ func (m merged) differences(r, s *rendered, elements int) {
 func (r *rendered) text(m merged) string {
 	var b strings.Builder
 	open := ""
-	e := -1
-	for i := range r.parts {
+	r.visit(m, func(i, e int, joins bool) {
 		p := &r.parts[i]
-		if r.continues(i) {
-			if m.has(e) || p.unit {
-				open = brackets(open, p.gap)
-				continue
-			}
-		} else {
-			e++
+		if joins {
+			open = brackets(open, p.gap)
+			return
 		}
 		b.WriteString(closed(open, p.gap))
 		open = ""
 		b.WriteString(p.word)
-		if p.shows(m, e) {
+		if p.shows(m.at(e)) {
 			b.WriteString(pattern.Wildcard)
 		}
-	}
+	})
 	b.WriteString(closed(open, r.tail))
 	return b.String()
 }
 
 // shows reports whether a part is a slot of the template.
-func (p *part) shows(m merged, e int) bool { return p.slot && (!p.void || m.has(e)) }
+func (p *part) shows(d span) bool { return p.slot && (!p.void || d.full) }
 
 // brackets returns the brackets that are open behind gap, innermost first, given those before it.
 func brackets(open, gap string) string {
@@ -330,16 +364,11 @@ func (r *rendered) plan(m merged) []slotPlan {
 
 // eachSlot calls fn with the parts that are slots, and whether one joins that before it.
 func (r *rendered) eachSlot(m merged, fn func(i int, joins bool)) {
-	e := -1
-	for i := range r.parts {
-		on := r.continues(i)
-		if !on {
-			e++
+	r.visit(m, func(i, e int, joins bool) {
+		if r.parts[i].shows(m.at(e)) {
+			fn(i, joins)
 		}
-		if r.parts[i].shows(m, e) {
-			fn(i, on && (m.has(e) || r.parts[i].unit))
-		}
-	}
+	})
 }
 
 // slots types and names the slots.
