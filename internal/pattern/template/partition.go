@@ -222,7 +222,7 @@ func (p *partitioner) split(rows []row, inherited mask) {
 			if p.values != nil && !inherited.has(c) {
 				fresh = append(fresh, c)
 			}
-			if !inherited.has(c) && (bestVar < 0 || st.distinct < bestVarStat.distinct) {
+			if !inherited.has(c) && (bestVar < 0 || p.before(c, st, bestVar, bestVarStat)) {
 				bestVar, bestVarStat = c, st
 			}
 			continue
@@ -251,6 +251,17 @@ func (p *partitioner) split(rows []row, inherited mask) {
 	for _, part := range splitBy(rows, best) {
 		p.split(part, vars)
 	}
+}
+
+// before reports whether column c, which looks like values, is better to split on than column d: where no value is expected first.
+func (p *partitioner) before(c int, st colStat, d int, best colStat) bool {
+	values := func(c int) bool {
+		return p.places[c] >= placeField && p.places[c] <= placeColon || !p.prose.has(c) && p.places[c] != placeKey
+	}
+	if v := values(c); v != values(d) {
+		return !v
+	}
+	return st.distinct < best.distinct
 }
 
 // unitsToo makes slots of all columns of units behind numbers if one is: what is small now will be large one day.
