@@ -35,6 +35,7 @@ type mask [maxTokens / 64]uint64
 
 func (m *mask) has(c int) bool { return m[c>>6]&(1<<(c&63)) != 0 }
 func (m *mask) set(c int)      { m[c>>6] |= 1 << (c & 63) }
+func (m *mask) unset(c int)    { m[c>>6] &^= 1 << (c & 63) }
 
 // cluster is a set of rows that share a template; vars are the columns of words that are slots in it.
 type cluster struct {
@@ -50,7 +51,7 @@ const (
 	weightSlot  = 10
 
 	needUsual   = 12
-	needFirst   = 24  // the first column often names what the message is about
+	needFirst   = 32  // the first column often names what the message is about
 	needNamed   = 6   // behind the word user or host
 	needField   = 4   // a field of a record whose message says what happened, or alone in quotes or brackets
 	needValue   = 8   // behind an = stands a value more often than not
@@ -137,7 +138,10 @@ func (p *partitioner) weigh(x *cell, at place) int {
 	case at == placeUsual && p.known != nil && p.known(x.hash), x.weak(), truthWord(x.text):
 		return weightKnown
 	case x.kind != kindWord || identLike(x.text) || strings.IndexByte(x.text, '-') > 0:
-		return weightIdent
+		if at == placeFirst || at == placeKey {
+			return weightIdent
+		}
+		return weightKnown
 	}
 	return weightWord
 }
@@ -219,7 +223,7 @@ func (p *partitioner) split(rows []row, inherited mask) {
 			if p.prose.has(c) {
 				varCols++
 			}
-			if p.values != nil && !inherited.has(c) {
+			if !inherited.has(c) {
 				fresh = append(fresh, c)
 			}
 			if !inherited.has(c) && (bestVar < 0 || p.before(c, st, bestVar, bestVarStat)) {
@@ -248,7 +252,13 @@ func (p *partitioner) split(rows []row, inherited mask) {
 	if !held {
 		vars = inherited
 	}
-	for _, part := range splitBy(rows, best) {
+	parts := splitBy(rows, best)
+	for _, c := range fresh {
+		if len(parts) > 2 && follows(parts, c) {
+			vars.unset(c)
+		}
+	}
+	for _, part := range parts {
 		p.split(part, vars)
 	}
 }
@@ -306,6 +316,16 @@ func (p *partitioner) emit(rows []row, vars mask) {
 func (p *partitioner) field(rows []row, c int) bool {
 	x := &rows[0].cells[c]
 	return c > 0 && p.places[c] == placeField && p.places[c-1] == placeKey && x.kind == kindWord && identLike(x.text)
+}
+
+// follows reports whether a column has one word in each part: what changes together is one choice.
+func follows(parts [][]row, c int) bool {
+	for _, part := range parts {
+		if !allSame(part, c) {
+			return false
+		}
+	}
+	return true
 }
 
 func allSame(rows []row, c int) bool {
