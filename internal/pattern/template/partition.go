@@ -202,7 +202,7 @@ func (p *partitioner) split(rows []row, inherited mask) {
 		return
 	}
 	vars := inherited
-	anchors, varCols := 0, 0
+	anchors, varCols, unsure := 0, 0, 0
 	best, bestVar := -1, -1
 	var bestStat, bestVarStat colStat
 	var fresh []int
@@ -231,12 +231,13 @@ func (p *partitioner) split(rows []row, inherited mask) {
 			}
 			continue
 		}
+		unsure++
 		p.note(p.unsure, rows, c)
 		if best < 0 || st.distinct < bestStat.distinct {
 			best, bestStat = c, st
 		}
 	}
-	held := anchors > 0 && anchors >= varCols
+	held := anchors > 0 && anchors >= varCols+unsure
 	if held {
 		for _, c := range fresh {
 			p.note(p.values, rows, c)
