@@ -237,7 +237,7 @@ func (p *partitioner) split(rows []row, inherited mask) {
 			best, bestStat = c, st
 		}
 	}
-	held := anchors > 0 && anchors >= varCols+unsure
+	held := anchors > 0 && anchors >= varCols && anchors >= unsure
 	if held {
 		for _, c := range fresh {
 			p.note(p.values, rows, c)
