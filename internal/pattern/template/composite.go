@@ -26,14 +26,21 @@ func composite(m []byte, a, b int, flags class) (k kind, end int) {
 	return kindWord, b
 }
 
+// blankLike tells the bytes that end a URL.
+var blankLike = func() (t [256]bool) {
+	for b, c := range classOf {
+		t[b] = c&(isSpace|isControl) != 0
+	}
+	for _, b := range []byte("\"'<>|)]}`") {
+		t[b] = true
+	}
+	return t
+}()
+
 // untilBlank returns the end of a URL or drive path: white space, a quote or a closing bracket, less closing punctuation.
 func untilBlank(m []byte, i int) int {
-	for i < len(m) {
-		c := m[i]
-		if classOf[c]&(isSpace|isControl) != 0 || c == '"' || c == '\'' || c == '<' || c == '>' || c == '|' || c == ')' || c == ']' || c == '}' || c == '`' {
-			break
-		}
-		if classOf[c]&isWide != 0 && classOf[m[i-1]]&(isDigit|isHexAlpha|isOtherAlpha) != 0 {
+	for i < len(m) && !blankLike[m[i]] {
+		if classOf[m[i]]&isWide != 0 && classOf[m[i-1]]&(isDigit|isHexAlpha|isOtherAlpha) != 0 {
 			break
 		}
 		i++

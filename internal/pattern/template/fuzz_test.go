@@ -38,6 +38,7 @@ func checkScan(t *testing.T, message []byte) {
 	again.scan(s.text)
 	require.Equal(t, string(s.text), string(again.text))
 	require.Equal(t, s.id(), again.id(), "canonical text %q", s.text)
+	require.Equal(t, s.proof(), again.proof(), "canonical text %q", s.text)
 	require.Equal(t, len(s.tokens), len(again.tokens), "canonical text %q", s.text)
 	for i := range s.tokens {
 		require.Equal(t, s.tokens[i].hash, again.tokens[i].hash)

@@ -34,13 +34,13 @@ func (l *Library) Index() *Index {
 // where the pattern has a slot is recognised with less confidence. It does not allocate once m.Values is large enough.
 func (ix *Index) Recognise(message []byte, m *Match) bool {
 	s := ix.scanners.Get().(*scanner)
-	s.scan(message)
-	ok := ix.match(s, m)
+	s.glance(message)
+	ok := ix.match(s, message, m)
 	ix.scanners.Put(s)
 	return ok
 }
 
-func (ix *Index) match(s *scanner, m *Match) bool {
+func (ix *Index) match(s *scanner, message []byte, m *Match) bool {
 	m.Pattern, m.Shape, m.Confidence, m.Values = "", s.id(), 0, m.Values[:0]
 	if i := ix.exact(s); i >= 0 {
 		r := ix.records.at(i)
@@ -51,7 +51,7 @@ func (ix *Index) match(s *scanner, m *Match) bool {
 	}
 	g := ix.bySkel.find(s.skel, func(i int) bool { return (*ix.views.at(i)).skel == s.skel })
 	if g < 0 {
-		return ix.ruled(s, m)
+		return ix.ruled(s, message, m)
 	}
 	view := *ix.views.at(g)
 	if i := ix.wide(s, view); i >= 0 {
@@ -61,7 +61,7 @@ func (ix *Index) match(s *scanner, m *Match) bool {
 		m.Confidence = 1
 		return true
 	}
-	if ix.ruled(s, m) {
+	if ix.ruled(s, message, m) {
 		return true
 	}
 	for k := range view.masks {
@@ -82,7 +82,7 @@ func (ix *Index) exact(s *scanner) int {
 		return -1
 	}
 	r := ix.records.at(i)
-	if string(ix.texts.get(r.text, int(r.length))) != string(s.text) {
+	if r.proof != s.proof() {
 		return -1
 	}
 	for r.folded {

@@ -17,6 +17,7 @@ const maxGroup = 1 << 16
 // record is a shape in a library.
 type record struct {
 	id      ShapeID
+	proof   uint64
 	text    uint32 // in the arena
 	length  uint16
 	folded  bool   // into record number cluster
@@ -229,7 +230,7 @@ func (l *Library) groupOf(skel uint64) uint32 {
 
 // add records the shape that was just scanned in group g and marks the group dirty.
 func (l *Library) add(s Shape, g uint32, run *learning) int {
-	i := l.records.push(record{id: s.ID, text: l.texts.add(s.Text), length: uint16(len(s.Text)), group: g, pattern: noPattern})
+	i := l.records.push(record{id: s.ID, proof: l.scan.proof(), text: l.texts.add(s.Text), length: uint16(len(s.Text)), group: g, pattern: noPattern})
 	l.byID.insert(uint64(s.ID), i, func(i int) uint64 { return uint64(l.records.at(i).id) })
 	l.groups[g].shapes = append(l.groups[g].shapes, uint32(i))
 	l.live++

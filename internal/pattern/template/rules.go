@@ -117,7 +117,11 @@ func (set *ruleSet) best(s *scanner) *matcher {
 }
 
 // ruled finds the rule that takes a message whose shape nobody has learnt.
-func (ix *Index) ruled(s *scanner, m *Match) bool {
+func (ix *Index) ruled(s *scanner, message []byte, m *Match) bool {
+	if len(ix.rules.rules) == 0 {
+		return false
+	}
+	s.scan(message)
 	by := ix.rules.best(s)
 	if by == nil {
 		return false

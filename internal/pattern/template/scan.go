@@ -1,8 +1,7 @@
 package template
 
 import (
-	"encoding/binary"
-	"math/bits"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -14,7 +13,8 @@ import (
 //
 // A token is a run of word bytes and inner punctuation; everything else is a delimiter. A token that is a value becomes
 // one control byte that says its kind, perhaps behind a literal prefix (blk_\x03). White space runs become one space.
-// Shape ids add up over tokens, so that the id of a shape with a column masked costs one addition (see masked).
+// Shape ids add up over tokens, so that the id of a shape with a column masked costs one addition (see with). The text is not
+// written unless somebody wants it: a shape is compared by its id and its proof, a second hash of all of its text.
 
 const (
 	maxTokens = 128  // columns of a shape; what follows is one slot
@@ -27,116 +27,123 @@ type token struct {
 	start, end         int32 // in the message
 	slotStart          int32 // in the message: where the variable part starts, if kind is not kindWord
 	textStart, textEnd int32 // in the canonical text
-	hash               uint64
 	kind               kind
 	prefixed           bool // literal text before the slot
+	hash               uint64
 }
 
 // scanner holds the result of the last scan. It is reused to allocate nothing.
 type scanner struct {
-	text   []byte
 	tokens []token
 	sum    uint64 // sum of the mixed token hashes
 	skel   uint64 // hash of the delimiters and of the places of tokens between them
+	check  uint64 // proof of all before gap
+	gap    uint64 // delimiters since the last token, the first in the lowest byte; those beyond eight are in check
+	n      int    // length of the canonical text
 	parse  bool   // the input is canonical text: no classification
-	mark   uint64 // skel at the end of the last token
-	gap    int    // where in text the delimiters since the last token start
 	round  bool   // the bracket opened last is round: what stands in it are arguments rather than a list
+	quick  bool   // do not write the text
+	text   []byte // canonical text, unless quick
+
+	// At the end of the last token:
+	mark      uint64 // skel
+	markCheck uint64
+	gapAt     int               // n
+	before    uint64            // check before it, if it is a slot
+	prefix    [maxWord + 1]byte // of a slot, with its control byte behind it
 }
-
-const (
-	k1 = 0x9E3779B97F4A7C15
-	k2 = 0xff51afd7ed558ccd
-	k3 = 0xc4ceb9fe1a85ec53
-)
-
-// mixAt spreads the hash of a token over its place, so that sums over tokens tell order apart.
-func mixAt(h uint64, i int) uint64 {
-	x := (h ^ uint64(i+1)*k1) * k2
-	return (x ^ x>>32) * k3
-}
-
-// finish makes an id of the sums of a shape.
-func finish(sum, skel uint64) ShapeID {
-	x := (sum ^ bits.RotateLeft64(skel, 23)) * k2
-	x = (x ^ x>>29) * k3
-	x ^= x >> 32
-	if x == 0 {
-		return 1
-	}
-	return ShapeID(x)
-}
-
-func hashBytes(b []byte) uint64 {
-	h := uint64(len(b)) * k1
-	for len(b) >= 8 {
-		h = (h ^ binary.LittleEndian.Uint64(b)) * k2
-		h ^= h >> 29
-		b = b[8:]
-	}
-	if len(b) > 0 {
-		var x uint64
-		if len(b) >= 4 {
-			x = uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[len(b)-4:]))<<32
-		} else {
-			x = uint64(b[0]) | uint64(b[len(b)/2])<<8 | uint64(b[len(b)-1])<<16
-		}
-		h = (h ^ x) * k2
-		h ^= h >> 29
-	}
-	return h
-}
-
-// slotHash is the token hash of a bare slot of the kind.
-func slotHash(k kind) uint64 { return uint64(k)*k3 + k1 }
 
 func (s *scanner) id() ShapeID { return finish(s.sum, s.skel) }
 
-// masked returns the sum with column c replaced by any word, given the sum.
-func (s *scanner) masked(sum uint64, c int) uint64 {
-	return sum - mixAt(s.tokens[c].hash, c) + mixAt(slotHash(kindText), c)
+// proof is a second hash of the shape, which shares nothing with the id: shapes that are equal in both have the same text. It is
+// good for this process only.
+func (s *scanner) proof() uint64 { return fold(s.check^s.gap, uint64(s.n)^secret[1]) }
+
+// reset forgets the last scan.
+func (s *scanner) reset() {
+	if cap(s.tokens) < maxTokens {
+		s.tokens = make([]token, maxTokens)
+	}
+	s.text, s.tokens = s.text[:0], s.tokens[:0]
+	s.sum, s.skel, s.mark, s.gap, s.n, s.gapAt, s.round = 0, 0, 0, 0, 0, 0, false
+	s.check, s.markCheck = k2, k2
 }
 
-// scan reads a message. What an earlier scan found is overwritten.
+// glance scans a message for its hashes and tokens alone. It is several times as fast as scan.
+func (s *scanner) glance(m []byte) {
+	s.quick = true
+	s.scan(m)
+	s.quick = false
+}
+
+// scan reads a message and writes its text. What an earlier scan found is overwritten.
 func (s *scanner) scan(m []byte) {
-	s.text, s.tokens, s.sum, s.skel, s.mark, s.gap, s.round = s.text[:0], s.tokens[:0], 0, 0, 0, 0, false
-	i, n := 0, len(m)
-	for i < n {
+	s.reset()
+	for i := 0; i < len(m); {
+		if s.quick {
+			if i = s.prose(m, i); i == len(m) {
+				return
+			}
+		}
 		c := classOf[m[i]]
-		switch {
-		case c&(isWord|isPunct) != 0:
-			if !s.parse && (len(s.tokens) >= maxTokens-1 || len(s.text) >= maxText) {
-				s.rest(m, i)
-				i = n
-				continue
-			}
-			i = s.run(m, i)
-		case c&isSpace != 0:
-			for i < n && classOf[m[i]]&isSpace != 0 {
-				i++
-			}
-			if len(s.text) > 0 && i < n {
-				s.delim(' ')
-			}
-		default:
-			if !s.parse && len(s.text) >= maxText {
-				s.rest(m, i)
-				i = n
-				continue
-			}
+		if c&isSpace != 0 {
+			i = s.space(m, i)
+			continue
+		}
+		if !s.parse && (s.n >= maxText || len(s.tokens) >= maxTokens-1 && c&(isWord|isPunct) != 0) {
+			s.rest(m, i)
+			return
+		}
+		if c&(isWord|isPunct) == 0 {
 			i = s.punct(m, i)
+		} else {
+			i = s.run(m, i)
 		}
 	}
 }
 
-func (s *scanner) delim(b byte) {
-	s.text = append(s.text, b)
-	s.skel = (s.skel + uint64(b) + 1) * k1
+// space makes one delimiter of white space between other text.
+func (s *scanner) space(m []byte, i int) int {
+	for i++; i < len(m) && classOf[m[i]]&isSpace != 0; i++ {
+	}
+	if s.n > 0 && i < len(m) {
+		s.delim(' ')
+	}
+	return i
 }
+
+func (s *scanner) delim(b byte) {
+	if g := s.n - s.gapAt; g < 8 {
+		s.gap |= uint64(b) << (8 * uint(g))
+	} else {
+		s.check = fold(s.check, uint64(b)^secret[1])
+	}
+	s.n++
+	s.skel = (s.skel + uint64(b) + 1) * k1
+	if !s.quick {
+		s.text = append(s.text, b)
+	}
+}
+
+// back takes back the delimiters since the last token.
+func (s *scanner) back() {
+	s.n, s.gap, s.skel, s.check = s.gapAt, 0, s.mark, s.markCheck
+	if !s.quick {
+		s.text = s.text[:s.n]
+	}
+}
+
+// ends tells the bytes that end a word of letters or digits.
+var ends = func() (t [256]bool) {
+	for b := range t {
+		t[b] = classOf[b]&(isWord|isPunct) == 0 && b != ':'
+	}
+	return t
+}()
 
 // rest makes one slot of what is beyond the bounds.
 func (s *scanner) rest(m []byte, i int) {
-	if len(s.tokens) > 0 && s.gap == len(s.text) {
+	if len(s.tokens) > 0 && s.gapAt == s.n {
 		s.delim(' ')
 	}
 	end := len(m)
@@ -148,18 +155,20 @@ func (s *scanner) rest(m []byte, i int) {
 
 // run reads a run of word and inner punctuation bytes that starts at i and returns where to go on.
 func (s *scanner) run(m []byte, i int) int {
-	var flags class
-	j := i
+	var flags, last class
+	j, dots := i, false
 	for j < len(m) {
 		c := classOf[m[j]]
 		if c&(isWord|isPunct) == 0 {
 			break
 		}
+		dots = dots || last&c&isPunct != 0
 		flags |= c
+		last = c
 		j++
 	}
 	a, b := i, j
-	if flags&isPunct != 0 {
+	if flags&isPunct != 0 && (dots || last&isTrailing != 0 || classOf[m[i]]&isWord == 0) {
 		a, b = trim(m, i, j)
 		if a > i || b == a {
 			// Punctuation without a word, or in front of one, is delimiter.
@@ -305,7 +314,7 @@ func (s *scanner) punct(m []byte, i int) int {
 	if i+1 < len(m) {
 		next = m[i+1]
 	}
-	before := s.skel
+	skel, check, gap := s.skel, s.check, s.gap
 	if p == '(' && !s.parse {
 		if e := s.restated(m, i); e > 0 {
 			return e
@@ -318,7 +327,10 @@ func (s *scanner) punct(m []byte, i int) int {
 	switch p {
 	case '<':
 		if e := bound(m, i); e > 0 {
-			s.text, s.skel = s.text[:len(s.text)-1], before
+			s.skel, s.check, s.gap, s.n = skel, check, gap, s.n-1
+			if !s.quick {
+				s.text = s.text[:s.n]
+			}
 			return s.slot(m, i, i, toEnd(m, e), kindDuration)
 		}
 		if next == '*' && i+2 < len(m) && m[i+2] == '>' {
@@ -341,7 +353,7 @@ func (s *scanner) punct(m []byte, i int) int {
 			return s.slot(m, i+1, i+1, i+1, kindEmpty)
 		}
 	case '"', '\'':
-		if key, ok := s.quotedKey(p); ok {
+		if key, ok := s.quotedKey(m, p); ok {
 			if end := closeQuote(m, i+1, p); end >= 0 && (end == i+1 || hasSpace(m[i+1:end])) && !isMessageKey(key) {
 				return s.slot(m, i+1, i+1, end, kindQuoted)
 			}
@@ -352,22 +364,30 @@ func (s *scanner) punct(m []byte, i int) int {
 
 // truth reports whether a word is a truth value or nothing, behind a key.
 func (s *scanner) truth(w []byte) bool {
+	return isTruth(w) && len(s.tokens) > 0 && afterKey(s.gap)
+}
+
+func isTruth(w []byte) bool {
 	switch string(w) {
 	case "true", "false", "null", "True", "False", "None", "nil", "TRUE", "FALSE", "NULL":
-		if g := s.text[s.gap:]; len(g) > 0 && len(s.tokens) > 0 {
-			return g[0] == '=' || g[0] == ':' || len(g) > 1 && (g[1] == '=' || g[1] == ':')
-		}
+		return true
 	}
 	return false
+}
+
+// afterKey reports whether the delimiters begin with what stands behind a key.
+func afterKey(gap uint64) bool {
+	a, b := byte(gap), byte(gap>>8)
+	return a == '=' || a == ':' || b == '=' || b == ':'
 }
 
 // restated returns the end of a size in brackets that says again what stands before it: 426 bytes (0.4 KB). It is no part of the
 // shape, because it is often left out.
 func (s *scanner) restated(m []byte, i int) (end int) {
-	if len(s.tokens) < 2 || string(s.text[s.gap:]) != " " || s.tokens[len(s.tokens)-2].kind != kindNumber {
+	if s.gap != ' ' || len(s.tokens) < 2 || s.tokens[len(s.tokens)-2].kind != kindNumber {
 		return 0
 	}
-	if last := &s.tokens[len(s.tokens)-1]; string(s.text[last.textStart:last.textEnd]) != "bytes" {
+	if last := &s.tokens[len(s.tokens)-1]; last.kind != kindWord || string(m[last.start:last.end]) != "bytes" {
 		return 0
 	}
 	e := i + 1
@@ -386,7 +406,7 @@ func (s *scanner) restated(m []byte, i int) (end int) {
 	if e == len(m) || m[e] != ')' || e+1 < len(m) && classOf[m[e+1]]&(isWord|isPunct) != 0 {
 		return 0
 	}
-	s.text, s.skel = s.text[:s.gap], s.mark
+	s.back()
 	return e + 1
 }
 
@@ -407,33 +427,27 @@ func bound(m []byte, i int) (end int) {
 	return 0
 }
 
-// quotedKey reports whether the quote just written opens the value of a key: key=" or "key": ", and returns the key.
-func (s *scanner) quotedKey(q byte) (key []byte, ok bool) {
-	t := s.text[:len(s.text)-1]
+// quotedKey reports whether the quote just written opens the value of a key: key=" or "key": ", and returns the key if it is a
+// word.
+func (s *scanner) quotedKey(m []byte, q byte) (key []byte, ok bool) {
 	if len(s.tokens) == 0 {
 		return nil, false
 	}
-	last := s.tokens[len(s.tokens)-1]
-	key = s.text[last.textStart:last.textEnd]
-	switch gap := string(t[last.textEnd:]); gap {
-	case "=", `":`, `": `, `"=`:
-		return key, true
-	case "':", "': ":
-		return key, q == '\''
+	switch gap := s.gap ^ uint64(q)<<(8*uint(s.n-s.gapAt-1)); gap {
+	case '=', '"' | ':'<<8, '"' | ':'<<8 | ' '<<16, '"' | '='<<8:
+		ok = true
+	case '\'' | ':'<<8, '\'' | ':'<<8 | ' '<<16:
+		ok = q == '\''
 	}
-	return nil, false
-}
-
-// place closes the delimiters before a token and marks where those after it start.
-func (s *scanner) place() {
-	s.skel = (s.skel + 0x1ff) * k1
-	s.mark = s.skel
-	s.gap = len(s.text)
+	if last := &s.tokens[len(s.tokens)-1]; last.kind == kindWord {
+		key = m[last.start:last.end]
+	}
+	return key, ok
 }
 
 // join writes a joint if nothing stands between the last token and the next.
 func (s *scanner) join() {
-	if len(s.text) == s.gap && len(s.tokens) > 0 {
+	if s.gapAt == s.n && len(s.tokens) > 0 {
 		s.delim(joint)
 	}
 }
@@ -441,61 +455,83 @@ func (s *scanner) join() {
 // word appends a plain word.
 func (s *scanner) word(m []byte, a, b int) {
 	s.join()
-	h := hashBytes(m[a:b])
-	from := len(s.text)
-	s.text = append(s.text, m[a:b]...)
-	s.sum += mixAt(h, len(s.tokens))
-	s.place()
-	s.tokens = append(s.tokens, token{
-		start: int32(a), end: int32(b), slotStart: int32(a),
-		textStart: int32(from), textEnd: int32(len(s.text)), hash: h,
-	})
+	if !s.quick {
+		s.text = append(s.text, m[a:b]...)
+	}
+	s.push(a, a, b, kindWord, hashBytes(m[a:b]), foldBytes(s.check^s.gap, m[a:b]), b-a)
+}
+
+// push appends the token m[a:b], whose variable part starts at v, and which adds n bytes to the text.
+func (s *scanner) push(a, v, b int, k kind, hash, proof uint64, n int) {
+	c := len(s.tokens)
+	if c == cap(s.tokens) {
+		s.tokens = slices.Grow(s.tokens, 1)
+	}
+	s.tokens = s.tokens[:c+1]
+	t := &s.tokens[c] // field by field: a literal would be made elsewhere and copied, which stalls
+	t.start, t.end, t.slotStart, t.textStart, t.textEnd = int32(a), int32(b), int32(v), int32(s.n), int32(s.n+n)
+	t.kind, t.prefixed, t.hash = k, v > a && k != kindWord, hash
+	s.sum += mixAt(hash, c)
+	s.n += n
+	s.gapAt, s.gap = s.n, 0
+	s.check, s.markCheck = proof, proof
+	s.skel = (s.skel + 0x1ff) * k1
+	s.mark = s.skel
 }
 
 // slot appends a value m[v:b] behind the literal prefix m[a:v] and returns b. A value in a list of values joins the one
 // before it.
 func (s *scanner) slot(m []byte, a, v, b int, k kind) int {
-	if n := len(s.tokens); n > 0 && s.joins(k, m[a:v]) {
-		t := &s.tokens[n-1]
-		if t.kind != k {
-			s.sum += mixAt(slotHash(kindText), n-1) - mixAt(t.hash, n-1)
-			t.kind, t.hash = kindText, slotHash(kindText)
-			s.text[t.textStart] = byte(kindText)
-		}
-		t.end = int32(b)
-		s.text, s.skel = s.text[:s.gap], s.mark
+	if n := len(s.tokens); n > 0 && s.joins(m, k, m[a:v]) {
+		s.goOn(k, b)
 		return b
 	}
 	s.join()
-	from := len(s.text)
-	s.text = append(s.text, m[a:v]...)
-	s.text = append(s.text, byte(k))
-	h := slotHash(k)
+	s.before = s.check ^ s.gap
+	hash, proof := slotHash(k), foldSlot(s.before, k)
 	if v > a {
-		h = hashBytes(s.text[from:])
+		text := append(append(s.prefix[:0], m[a:v]...), byte(k))
+		hash, proof = hashBytes(text), foldBytes(s.before, text)
 	}
-	s.sum += mixAt(h, len(s.tokens))
-	s.place()
-	s.tokens = append(s.tokens, token{
-		start: int32(a), end: int32(b), slotStart: int32(v), textStart: int32(from), textEnd: int32(len(s.text)),
-		hash: h, kind: k, prefixed: v > a,
-	})
+	if !s.quick {
+		s.text = append(append(s.text, m[a:v]...), byte(k))
+	}
+	s.push(a, v, b, k, hash, proof, v-a+1)
 	return b
 }
 
+// goOn lets the last slot go on to b.
+func (s *scanner) goOn(k kind, b int) {
+	n := len(s.tokens)
+	t := &s.tokens[n-1]
+	if t.kind != k {
+		s.sum += mixAt(slotHash(kindText), n-1) - mixAt(t.hash, n-1)
+		s.markCheck = foldSlot(s.before, kindText)
+		t.kind, t.hash = kindText, slotHash(kindText)
+		if !s.quick {
+			s.text[s.gapAt-1] = byte(kindText)
+		}
+	}
+	t.end = int32(b)
+	s.back()
+}
+
 // joins reports whether a slot of the kind, behind the prefix, continues a list or a time.
-func (s *scanner) joins(k kind, prefix []byte) bool {
+func (s *scanner) joins(m []byte, k kind, prefix []byte) bool {
 	t := &s.tokens[len(s.tokens)-1]
-	if t.kind == kindWord || int(t.textEnd-t.textStart) != len(prefix)+1 || t.prefixed && (t.kind != k || string(s.text[t.textStart:t.textEnd-1]) != string(prefix)) {
+	switch s.gap {
+	case ',', ',' | ' '<<8, ';', ';' | ' '<<8:
+		if t.kind == kindWord || s.round {
+			return false
+		}
+	case ' ':
+		if k != kindTime || t.kind != kindTime {
+			return false
+		}
+	default:
 		return false
 	}
-	switch string(s.text[s.gap:]) {
-	case ",", ", ", ";", "; ":
-		return !s.round
-	case " ":
-		return k == kindTime && t.kind == kindTime
-	}
-	return false
+	return string(m[t.start:t.slotStart]) == string(prefix) && (!t.prefixed || t.kind == k)
 }
 
 // parsed appends the token m[a:b] of canonical text, where a control byte is a slot, and returns b.
@@ -510,18 +546,14 @@ func (s *scanner) parsed(m []byte, a, b int, flags class) int {
 	}
 	k := kind(m[v])
 	s.join()
-	from := len(s.text)
-	s.text = append(s.text, m[a:b]...)
-	h := slotHash(k)
+	hash := slotHash(k)
 	if b-a > 1 {
-		h = hashBytes(m[a:b])
+		hash = hashBytes(m[a:b])
 	}
-	s.sum += mixAt(h, len(s.tokens))
-	s.place()
-	s.tokens = append(s.tokens, token{
-		start: int32(a), end: int32(b), slotStart: int32(v), textStart: int32(from), textEnd: int32(len(s.text)),
-		hash: h, kind: k, prefixed: v > a,
-	})
+	if !s.quick {
+		s.text = append(s.text, m[a:b]...)
+	}
+	s.push(a, v, b, k, hash, foldBytes(s.check^s.gap, m[a:b]), b-a)
 	return b
 }
 

@@ -65,6 +65,7 @@ type Tally struct {
 
 type entry struct {
 	id          ShapeID
+	proof       uint64
 	text        []byte
 	lines       int64
 	first, last int64
@@ -93,9 +94,9 @@ func (t *Tally) Add(message, line []byte, at int64) { t.add(message, line, at) }
 
 // add returns the entry that counts the message.
 func (t *Tally) add(message, line []byte, at int64) int {
-	t.scan.scan(message)
+	t.scan.glance(message)
 	t.lines++
-	k := t.entry()
+	k := t.entry(message)
 	e := &t.entries[k]
 	if e.lines == 0 {
 		e.first, e.last, e.exampleAt = at, at, at
@@ -152,14 +153,14 @@ func (e *entry) count(start, lines int64) {
 	e.bucket = int32(i)
 }
 
-// entry returns the entry of the message just scanned.
-func (t *Tally) entry() int {
+// entry returns the entry of the message, which was just scanned.
+func (t *Tally) entry(message []byte) int {
 	id := t.scan.id()
 	if k := t.find(id); k >= 0 {
 		if t.entries[k].into >= 0 {
 			return t.resolve(k)
 		}
-		if string(t.entries[k].text) == string(t.scan.text) {
+		if t.entries[k].proof == t.scan.proof() {
 			return k
 		}
 		return t.rest() // two texts with one hash
@@ -178,16 +179,17 @@ func (t *Tally) entry() int {
 	if t.live >= t.max {
 		return t.rest()
 	}
-	return t.insert(id, append([]byte(nil), t.scan.text...))
+	t.scan.scan(message)
+	return t.insert(id, t.scan.proof(), slices.Clone(t.scan.text))
 }
 
 func (t *Tally) find(id ShapeID) int {
 	return t.byID.find(uint64(id), func(i int) bool { return t.entries[i].id == id })
 }
 
-func (t *Tally) insert(id ShapeID, text []byte) int {
+func (t *Tally) insert(id ShapeID, proof uint64, text []byte) int {
 	k := len(t.entries)
-	t.entries = append(t.entries, entry{id: id, text: text, into: -1})
+	t.entries = append(t.entries, entry{id: id, proof: proof, text: text, into: -1})
 	t.byID.insert(uint64(id), k, func(i int) uint64 { return uint64(t.entries[i].id) })
 	t.live++
 	return k
@@ -219,7 +221,7 @@ func (t *Tally) absorbed(ix *Index) int {
 	if k := t.find(r.id); k >= 0 {
 		return t.resolve(k)
 	}
-	return t.insert(r.id, slices.Clone(ix.texts.get(r.text, int(r.length))))
+	return t.insert(r.id, r.proof, slices.Clone(ix.texts.get(r.text, int(r.length))))
 }
 
 func (t *Tally) resolve(k int) int {
@@ -250,7 +252,7 @@ func (t *Tally) fold() {
 		from, to := t.find(a.Given), t.find(a.Shape)
 		if to < 0 {
 			r := t.folds.records.at(t.folds.find(a.Shape))
-			to = t.insert(a.Shape, slices.Clone(t.folds.texts.get(r.text, int(r.length))))
+			to = t.insert(a.Shape, r.proof, slices.Clone(t.folds.texts.get(r.text, int(r.length))))
 		}
 		t.merge(to, from)
 	}
