@@ -23,6 +23,9 @@ const (
 	Denied           = "Denied"           // the caller may not
 	TallyLost        = "TallyLost"        // the tally of a chunk is gone; extract it again
 	Refused          = "Refused"          // the database refuses the data: a fault of Tartan
+	EditRefused      = "EditRefused"      // the edit cannot be made; the message says why
+	EditNeeded       = "EditNeeded"       // later edits build on what would be undone
+	StaleRevision    = "StaleRevision"    // the library has changed since the edit was decided on
 	Unavailable      = "Unavailable"      // a service does not answer; retried
 )
 
@@ -45,6 +48,9 @@ func typed(doing string, err error) error {
 		return err
 	}
 	err = fmt.Errorf("%s: %w", doing, err)
+	if kind, advice := editFault(err); kind != "" {
+		return final(kind, err, advice)
+	}
 	var pg *pgconn.PgError
 	switch {
 	case errors.Is(err, bucket.ErrNotFound):

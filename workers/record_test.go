@@ -19,6 +19,7 @@ import (
 
 	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/local"
+	"github.com/tartan-ai/tartan/internal/pattern/edit"
 	"github.com/tartan-ai/tartan/workflows"
 )
 
@@ -92,6 +93,28 @@ func TestRecordHistories(t *testing.T) {
 	require.Greater(t, len(runs), 1)
 	s.saveRun("continued_as_new_first", id, runs[0])
 	s.saveRun("continued_as_new_last", id, runs[len(runs)-1])
+}
+
+// TestRecordEdits keeps the histories of EditLibrary: one that was made, one that was refused.
+func TestRecordEdits(t *testing.T) {
+	if !*record {
+		t.Skip("histories are recorded with -record only: those that are there must go on replaying")
+	}
+	s := newStack(t)
+	s.worker()
+	s.mine(s.input("edited", s.put(generate(messages(t), 0, 300))))
+	for name, e := range map[string]edit.Edit{
+		"edit_made":    {Action: edit.Define, Template: "a line of <name>"},
+		"edit_refused": {Action: edit.Define, Template: "status=500"},
+	} {
+		id, existed, err := workflows.StartEdit(context.Background(), s.client, workflows.EditLibraryInput{Caller: s.caller, Library: "edited", Edits: []edit.Edit{e}}, name)
+		require.NoError(t, err)
+		require.False(t, existed)
+		out, failed, err := workflows.EditResult(context.Background(), s.client, id, time.Minute)
+		require.NoError(t, err)
+		require.Equal(t, name == "edit_made", out != nil && failed == nil, "%+v", failed)
+		s.save(name, id)
+	}
 }
 
 // suggestContinueAsNewAfter puts a server beside the stack's that thinks a history of so many events long.

@@ -134,6 +134,7 @@ func (cfg Config) workers(fatal chan<- error) []worker.Worker {
 	// Commits into one library queue behind its lock, so one slot more keeps a second library going.
 	patterns := worker.New(cfg.Client, activities.QueuePattern, cfg.agent(cfg.Concurrency+1, onFatal))
 	patterns.RegisterActivity(&activities.Patterns{Pool: cfg.Pool, Bucket: cfg.Bucket, Libraries: cfg.Libraries})
+	patterns.RegisterActivity(&activities.Edits{Pool: cfg.Pool, Libraries: cfg.Libraries})
 	return []worker.Worker{flow, features, patterns}
 }
 

@@ -18,6 +18,7 @@ const TaskQueue = "tartan"
 // Register registers all workflows with a worker or a replayer.
 func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(ProcessPatterns)
+	r.RegisterWorkflow(EditLibrary)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.

@@ -287,24 +287,26 @@ func (l *Libraries) Learn(ctx context.Context, tx pgx.Tx, locked postgres.Librar
 }
 
 // Edit brings the library to the locked revision through tx, has fn change it and stores the checksum. fn must store what
-// it changes. As with Learn, Committed or Forget must follow an Edit that succeeded.
-func (l *Libraries) Edit(ctx context.Context, tx pgx.Tx, locked postgres.Library, fn func(*template.Library) error) error {
+// it changes, and returns whether it changed anything, also with an error. As with Learn, Committed or Forget must follow an
+// Edit that succeeded.
+func (l *Libraries) Edit(ctx context.Context, tx pgx.Tx, locked postgres.Library, fn func(*template.Library) (touched bool, err error)) error {
 	h := l.take(locked.ID)
 	if err := h.lockToLearn(ctx); err != nil {
 		return fmt.Errorf("edit: %w", err)
 	}
-	_, err := l.repaired(ctx, tx, h, locked)
+	touched, err := l.repaired(ctx, tx, h, locked)
 	if err == nil {
-		if err = fn(h.lib); err == nil {
+		var more bool
+		if more, err = fn(h.lib); err == nil {
 			err = postgres.SaveChecksum(ctx, tx, h.id, h.lib.Checksum())
 		}
-		if err != nil {
-			h.lib = nil // it may be changed in part
+		if err != nil && (touched || more) {
+			h.lib = nil
 		}
 	}
 	if err != nil {
 		h.unlock()
-		return fmt.Errorf("edit: %w", err)
+		return err
 	}
 	h.changed, h.edited = true, true
 	h.learning.Store(true)

@@ -165,6 +165,16 @@ func (e *Entry) About(ids map[pattern.ID]bool) bool {
 // Ledger is the entries of a library, by number.
 type Ledger []Entry
 
+// Of returns the entries that a workflow made, in its order.
+func (l Ledger) Of(workflowID string) (made Ledger) {
+	for _, e := range l {
+		if e.WorkflowID == workflowID {
+			made = append(made, e)
+		}
+	}
+	return made
+}
+
 // Live returns which entries hold: those that no entry that holds undoes.
 func (l Ledger) Live() map[int64]bool {
 	live := make(map[int64]bool, len(l))

@@ -237,18 +237,18 @@ func generalise(sources []pattern.Pattern) (pattern.Pattern, error) {
 	var s scanner
 	whole, err := compile(starred(sources[0].Template), &s)
 	if err != nil {
-		return pattern.Pattern{}, refuse("the template of %s cannot be read back: say in into what the pattern is to be", sources[0].ID)
+		return pattern.Pattern{}, refuse("the template of %s cannot be read back: give the template that it is to have", sources[0].ID)
 	}
 	names := slices.Clone(sources[0].Slots)
 	for _, p := range sources[1:] {
 		next, err := compile(starred(p.Template), &s)
 		if err != nil {
-			return pattern.Pattern{}, refuse("the template of %s cannot be read back: say in into what the pattern is to be", p.ID)
+			return pattern.Pattern{}, refuse("the template of %s cannot be read back: give the template that it is to have", p.ID)
 		}
 		whole, names = blend(whole, names, next, p.Slots)
 	}
 	if whole.constants == 0 {
-		return pattern.Pattern{}, refuse("the patterns have no word in common: say in into what the pattern is to be")
+		return pattern.Pattern{}, refuse("the patterns have no word in common: give the template that it is to have")
 	}
 	return pattern.New(whole.template(), names), nil
 }

@@ -1,0 +1,72 @@
+package workflows
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+)
+
+// ErrTooMuch is returned for edits that do not fit into a payload.
+var ErrTooMuch = fmt.Errorf("the edits take more than %d bytes: make them in several batches", maxEdit)
+
+const maxEdit = 60 << 10
+
+// EditID returns the Workflow ID of editing a library under an idempotency key: edits under the same key are made once.
+func EditID(workspace uuid.UUID, library, key string) string {
+	return "edit/" + workspace.String() + "/" + library + "/" + key
+}
+
+// StartEdit starts EditLibrary under a key, which may be "" for an edit of its own, or finds the one that has the key: existed is
+// true when it goes on or is complete. One that failed is started again. The error is ErrTooMuch or ErrUnavailable where
+// these say more.
+func StartEdit(ctx context.Context, c client.Client, in EditLibraryInput, key string) (id string, existed bool, err error) {
+	if body, err := json.Marshal(in); err != nil || len(body) > maxEdit {
+		return "", false, fmt.Errorf("start an edit of %s: %w", in.Library, errors.Join(ErrTooMuch, err))
+	}
+	if key == "" {
+		key = uuid.NewString()
+	}
+	id = EditID(in.Caller.WorkspaceID, in.Library, key)
+	_, err = c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: id, TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout,
+		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            summaryOf(in),
+	}, EditLibrary, in)
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &started) {
+		return id, true, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("start workflow %s: %w", id, known(err))
+	}
+	return id, false, nil
+}
+
+// EditResult waits for the result of an edit. It returns nil without an error where the edit goes on after the time given, and a
+// Failure where it was refused. The error is ErrNotFound or ErrUnavailable where these say more.
+func EditResult(ctx context.Context, c client.Client, workflowID string, patience time.Duration) (*EditLibraryResult, *Failure, error) {
+	within, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var out EditLibraryResult
+	err := c.GetWorkflow(within, workflowID, "").Get(within, &out)
+	var app *temporal.ApplicationError
+	switch {
+	case err == nil:
+		return &out, nil, nil
+	case errors.As(err, &app):
+		return nil, &Failure{Type: app.Type(), Message: app.Message()}, nil
+	case ctx.Err() == nil && within.Err() != nil:
+		return nil, nil, nil
+	}
+	return nil, nil, fmt.Errorf("wait for workflow %s: %w", workflowID, known(err))
+}
