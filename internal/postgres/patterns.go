@@ -65,10 +65,9 @@ func scanPattern(row pgx.CollectableRow, more ...any) (p PatternRow, err error) 
 // ListPatterns says which patterns to list, in which order and from where.
 type ListPatterns struct {
 	Library uuid.UUID
-	Query   string    // substring of the template or the name, any case, or the beginning of an id
+	Query   string    // substring of the template or the name, any case, or the beginning of an id, or a tag
 	State   string    // "" is StateActive
 	Ignored bool      // ignored patterns too
-	Tag     string    // only patterns with this tag
 	Since   time.Time // seen at or after; zero is no bound
 	Until   time.Time // first seen before; zero is no bound
 	Sort    string    // "lines" (default), "recent", "new" or "name"
@@ -112,13 +111,10 @@ func Patterns(ctx context.Context, q Querier, l ListPatterns) (rows []PatternRow
 		where += " and " + fmt.Sprintf(condition, numbers...)
 	}
 	if l.Query != "" {
-		add(`(position(lower($%[1]d) in lower(p.template)) > 0 or position(lower($%[1]d) in lower(p.name)) > 0 or starts_with(p.id, $%[1]d))`, stored(l.Query))
+		add(`(position(lower($%[1]d) in lower(p.template)) > 0 or position(lower($%[1]d) in lower(p.name)) > 0 or starts_with(p.id, $%[1]d) or $%[1]d = any (p.tags))`, stored(l.Query))
 	}
 	if !l.Ignored {
 		where += " and not p.ignored"
-	}
-	if l.Tag != "" {
-		add(`$%d = any (p.tags)`, stored(l.Tag))
 	}
 	if !l.Since.IsZero() {
 		add(`p.last_seen >= $%d`, l.Since)

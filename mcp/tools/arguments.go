@@ -28,7 +28,7 @@ type arguments struct {
 }
 
 type field struct {
-	index     int
+	index     []int
 	name, doc string
 	note      string // for the written reference only: models do without
 	kind      reflect.Kind
@@ -42,10 +42,12 @@ type field struct {
 func argumentsOf[In any](tool string) *arguments {
 	a := &arguments{tool: tool}
 	t := reflect.TypeFor[In]()
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Anonymous {
+			continue // its fields are arguments
+		}
 		get := f.Tag.Get
-		out := field{index: i, name: get("json"), doc: get("doc"), note: get("note"), kind: f.Type.Kind(), fallback: get("default"), required: get("required") == "true"}
+		out := field{index: f.Index, name: get("json"), doc: get("doc"), note: get("note"), kind: f.Type.Kind(), fallback: get("default"), required: get("required") == "true"}
 		if get("enum") != "" {
 			out.enum = strings.Split(get("enum"), "|")
 		}
@@ -87,7 +89,7 @@ func (a *arguments) decode(args []byte, in any) error {
 				return nil
 			}
 			seen |= 1 << i
-			return a.fields[i].set(target.Field(a.fields[i].index), value)
+			return a.fields[i].set(target.FieldByIndex(a.fields[i].index), value)
 		})
 		if known(err) {
 			return err
@@ -104,7 +106,7 @@ func (a *arguments) decode(args []byte, in any) error {
 			return invalid("%s needs the argument %q: %s", a.tool, f.name, f.doc)
 		}
 		if f.fallback != "" {
-			f.preset(target.Field(f.index))
+			f.preset(target.FieldByIndex(f.index))
 		}
 	}
 	return nil

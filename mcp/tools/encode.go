@@ -65,6 +65,7 @@ func encodePattern(b []byte, library string, entry *feed.Entry, row *tableRow) [
 		b = append(b, `,"name":`...)
 		b = jsonrpc.AppendString(b, name)
 	}
+	b = encodeNote(b, entry, row.pattern.ID)
 	b = append(b, `,"template":`...)
 	b = jsonrpc.AppendString(b, cut(row.pattern.Template, maxExample))
 	b = append(b, `,"slots":[`...)
@@ -80,6 +81,26 @@ func encodePattern(b []byte, library string, entry *feed.Entry, row *tableRow) [
 	b = append(b, `,"resource":`...)
 	b = jsonrpc.AppendString(b, PatternURI(library, row.pattern.ID))
 	return append(b, '}')
+}
+
+// encodeNote writes what people said of a pattern, as far as it matters to who meets a line of it.
+func encodeNote(b []byte, entry *feed.Entry, id pattern.ID) []byte {
+	if entry.Notes == nil {
+		return b
+	}
+	n := entry.Notes(id)
+	if n.Severity != "" {
+		b = append(b, `,"severity":`...)
+		b = jsonrpc.AppendString(b, n.Severity)
+	}
+	if n.Owner != "" {
+		b = append(b, `,"owner":`...)
+		b = jsonrpc.AppendString(b, n.Owner)
+	}
+	if n.Ignored {
+		b = append(b, `,"ignored":true`...)
+	}
+	return b
 }
 
 func nameOf(entry *feed.Entry, id pattern.ID) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
+	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
 func compile(t *testing.T, text []byte) *jsonschema.Schema {
@@ -45,7 +46,12 @@ func learned(lines ...string) *feed.Entry {
 	}
 	library := template.NewLibrary(template.Options{})
 	library.Learn(shapes)
-	return &feed.Entry{Revision: 7, Index: library.Index(), Names: func(id pattern.ID) string { return "named " + string(id[:3]) }}
+	return &feed.Entry{
+		Revision: 7, Index: library.Index(), Names: func(id pattern.ID) string { return "named " + string(id[:3]) },
+		Notes: func(pattern.ID) postgres.Note {
+			return postgres.Note{Severity: "error", Owner: "team \"a\"", Ignored: true}
+		},
+	}
 }
 
 // TestHandWrittenAnswer holds the hand-written encoding of recognize to the struct that describes it and to the schema.

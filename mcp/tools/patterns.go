@@ -23,11 +23,12 @@ const (
 
 type listPatternsArgs struct {
 	Library string  `json:"library" default:"default"`
-	Query   string  `json:"query" doc:"Part of template or name"`
+	Query   string  `json:"query" doc:"Template, name or tag" note:"A part of the template or name, the beginning of an id, or a whole tag"`
 	Since   instant `json:"since" doc:"RFC 3339 or age, like 24h" note:"Only patterns seen since"`
 	Sort    string  `json:"sort" enum:"lines|recent|new|name" default:"lines"`
 	Limit   int     `json:"limit" min:"1" max:"500" default:"25"`
 	After   string  `json:"after" doc:"next of last page"`
+	Ignored bool    `json:"ignored" note:"Show ignored patterns too"`
 }
 
 type patternSummary struct {
@@ -37,6 +38,20 @@ type patternSummary struct {
 	Lines     int64      `json:"lines"`
 	FirstSeen string     `json:"first_seen,omitempty"`
 	LastSeen  string     `json:"last_seen,omitempty"`
+	patternNote
+}
+
+// patternNote is what people said of a pattern, and how it came about where it was not mined.
+type patternNote struct {
+	Severity string         `json:"severity,omitempty"`
+	Owner    string         `json:"owner,omitempty"`
+	Tags     []string       `json:"tags,omitempty"`
+	Origin   pattern.Origin `json:"origin,omitempty"`
+	Ignored  bool           `json:"ignored,omitempty"`
+}
+
+func noteOf(row postgres.PatternRow) patternNote {
+	return patternNote{Severity: row.Severity, Owner: row.Owner, Tags: row.Tags, Origin: row.Origin, Ignored: row.Ignored}
 }
 
 type patternList struct {
@@ -50,7 +65,7 @@ type patternList struct {
 func (s *Suite) listPatterns() Tool {
 	return define[listPatternsArgs, patternList](Tool{
 		Name: "list_patterns", Title: "List patterns", Role: viewer, ReadOnly: true, Idempotent: true,
-		Description: "List a library's patterns with counts and times.",
+		Description: "List patterns with counts.",
 	}, func(ctx context.Context, c Call, in listPatternsArgs) (patternList, string, error) {
 		out := patternList{Library: in.Library, Patterns: []patternSummary{}}
 		err := s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
@@ -61,6 +76,7 @@ func (s *Suite) listPatterns() Tool {
 			out.Revision, out.Total = lib.Revision, lib.Patterns
 			rows, next, err := postgres.Patterns(ctx, tx, postgres.ListPatterns{
 				Library: lib.ID, Query: in.Query, Since: in.Since.from(time.Now()), Sort: in.Sort, Limit: in.Limit, After: in.After,
+				Ignored: in.Ignored,
 			})
 			if errors.Is(err, postgres.ErrBadCursor) {
 				return invalid("argument \"after\" is not the next of a page with this sort")
@@ -78,6 +94,7 @@ func (s *Suite) listPatterns() Tool {
 func summaryOf(row postgres.PatternRow) patternSummary {
 	return patternSummary{
 		ID: row.ID, Name: row.Name, Template: cut(row.Template, maxExample), Lines: row.Lines, FirstSeen: stamp(row.FirstSeen), LastSeen: stamp(row.LastSeen),
+		patternNote: noteOf(row),
 	}
 }
 
@@ -116,6 +133,7 @@ type patternDetail struct {
 	Hours       []int64        `json:"hours"` // lines in each of the 24 h up to last_seen, the last hour last
 	Library     string         `json:"library"`
 	Resource    string         `json:"resource"`
+	patternNote
 }
 
 type exampleLine struct {
@@ -194,6 +212,7 @@ func detailOf(row postgres.PatternRow, library string) patternDetail {
 		ID: row.ID, Name: row.Name, Description: cut(row.Description, 2000), Template: cut(row.Template, 4000), Slots: slots, State: row.State, Lines: row.Lines,
 		FirstSeen: stamp(row.FirstSeen), LastSeen: stamp(row.LastSeen), Version: row.Version, Aliases: row.Aliases[:min(len(row.Aliases), 20)],
 		Examples: []exampleLine{}, Hours: []int64{}, Library: library, Resource: PatternURI(library, row.ID),
+		patternNote: noteOf(row),
 	}
 }
 

@@ -50,6 +50,9 @@ type recognized struct {
 type recognizedTable struct {
 	ID       pattern.ID `json:"id"`
 	Name     string     `json:"name,omitempty"`
+	Severity string     `json:"severity,omitempty"`
+	Owner    string     `json:"owner,omitempty"`
+	Ignored  bool       `json:"ignored,omitempty"`
 	Template string     `json:"template"`
 	Slots    []string   `json:"slots"`
 	Lines    int        `json:"lines"`

@@ -46,6 +46,8 @@ func renderTool(b *strings.Builder, t *Tool) {
 	switch {
 	case t.ReadOnly:
 		b.WriteString("It changes nothing.\n")
+	case !t.Idempotent:
+		b.WriteString("It is undone with `edit_pattern`; doing it twice with the same key is doing it once.\n")
 	case t.Destructive:
 		b.WriteString("It may undo something; doing it twice is doing it once.\n")
 	default:
@@ -69,6 +71,14 @@ func renderTool(b *strings.Builder, t *Tool) {
 }
 
 func typeName(f field) string {
+	switch f.parser.(type) {
+	case *wordList:
+		return "array of strings, or text with commas"
+	case *optionalText:
+		return "text"
+	case *optionalBool:
+		return "true or false"
+	}
 	switch {
 	case len(f.enum) > 0:
 		return strings.Join(f.enum, ", ")

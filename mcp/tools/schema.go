@@ -46,13 +46,16 @@ func appendSchema(out []byte, t reflect.Type) []byte {
 func appendObject(out []byte, t reflect.Type, top bool) []byte {
 	out = append(out, `{"type":"object","properties":{`...)
 	var required []byte
-	for i := range t.NumField() {
-		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if i > 0 {
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Anonymous {
+			continue // its fields are the struct's
+		}
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if out[len(out)-1] != '{' {
 			out = append(out, ',')
 		}
 		out = append(jsonrpc.AppendString(out, name), ':')
-		out = appendSchema(out, t.Field(i).Type)
+		out = appendSchema(out, f.Type)
 		if top && !strings.Contains(options, "omit") {
 			if required != nil {
 				required = append(required, ',')

@@ -138,6 +138,36 @@ type Edit struct {
 	Note     Note         `json:"note,omitzero"` // also with Define and Merge
 }
 
+// Detail says in one line what the edit is besides its action and patterns.
+func (e *Edit) Detail() string {
+	var parts []string
+	add := func(name, text string) { parts = append(parts, name+" "+text) }
+	if e.Template != "" {
+		add("template", e.Template)
+	}
+	if e.Slot != "" {
+		add("slot", e.Slot)
+	}
+	if len(e.Words) > 0 {
+		add("words", strings.Join(e.Words, ", "))
+	}
+	if e.Undo > 0 {
+		add("edit", fmt.Sprint(e.Undo))
+	}
+	for _, f := range []struct {
+		name string
+		text *string
+	}{{"name", e.Note.Name}, {"description", e.Note.Description}, {"owner", e.Note.Owner}, {"severity", e.Note.Severity}} {
+		if f.text != nil {
+			add(f.name, fmt.Sprintf("%q", *f.text))
+		}
+	}
+	if e.Note.Tags != nil {
+		add("tags", "["+strings.Join(*e.Note.Tags, ", ")+"]")
+	}
+	return strings.Join(parts, "; ")
+}
+
 // Entry is an edit as it was made. It never changes.
 type Entry struct {
 	Number     int64 // in its library, from 1
