@@ -83,7 +83,9 @@ func (p *partitioner) partition(rows []row) []cluster {
 	for _, part := range p.frame.records(rows) {
 		p.places = p.frame.places(part[0])
 		p.prose = p.frame.prose(p.places, part[0])
-		p.split(part, mask{})
+		for _, part := range byFields(part, p.places) {
+			p.split(part, mask{})
+		}
 	}
 	return p.out
 }
@@ -255,7 +257,7 @@ func (p *partitioner) split(rows []row, inherited mask) {
 	}
 	parts := splitBy(rows, best)
 	for _, c := range fresh {
-		if len(parts) > 2 && follows(parts, c) {
+		if len(parts) > 2 && changesWith(parts, c) {
 			vars.unset(c)
 		}
 	}
@@ -319,8 +321,8 @@ func (p *partitioner) field(rows []row, c int) bool {
 	return c > 0 && p.places[c] == placeField && p.places[c-1] == placeKey && x.kind == kindWord && identLike(x.text)
 }
 
-// follows reports whether a column has one word in each part: what changes together is one choice.
-func follows(parts [][]row, c int) bool {
+// changesWith reports whether a column has one word in each part: what changes together is one choice.
+func changesWith(parts [][]row, c int) bool {
 	for _, part := range parts {
 		if !allSame(part, c) {
 			return false

@@ -115,7 +115,8 @@ func (s *surroundings) places(r row) []place {
 		if out[c] == placeKey && isMessageKey([]byte(r.cells[c].text)) {
 			record = true
 		}
-		if c > 0 && out[c-1] == placeKey && (out[c] == placeField || out[c] == placeValue) && isMessageKey([]byte(r.cells[c-1].text)) {
+		if c > 0 && out[c-1] == placeKey && (out[c] == placeField || out[c] == placeValue) &&
+			(isMessageKey([]byte(r.cells[c-1].text)) || isCauseKey(r.cells[c-1].text)) {
 			out[c] = placeMessage
 		}
 	}
