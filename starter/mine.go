@@ -49,17 +49,22 @@ func (a *app) mineCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.observe.check(); err != nil {
+				return err
+			}
 			if off {
 				return o.run(a, args)
 			}
 			if o.noHeader || o.assignments != "" {
 				return usage("--no-header and --assignments go with --offline")
 			}
-			return a.mine(c.Context(), library, args, detach)
+			return a.mine(c.Context(), library, o.observe, args, detach)
 		},
 	}
 	f := c.Flags()
 	f.StringVarP(&library, "library", "l", defaultLibrary, "the library the patterns go to")
+	f.StringVar(&o.observe.kind, "kind", "", "what the library holds: lines (of logs), or record (JSON events); that of the library, or lines for a new one")
+	f.BoolVar(&o.observe.noFold, "no-fold", false, "count each line by itself, also the lines of a stack trace")
 	f.BoolVar(&detach, "detach", false, "print the workflow ids and do not wait")
 	f.BoolVar(&off, "offline", false, "mine in this process, without a server, and print the patterns")
 	f.BoolVar(&o.noHeader, "no-header", false, "with --offline: each line is a bare message without time, level and component")
@@ -76,7 +81,7 @@ type started struct {
 	bytes           int64
 }
 
-func (a *app) mine(ctx context.Context, library string, files []string, detach bool) error {
+func (a *app) mine(ctx context.Context, library string, o observing, files []string, detach bool) error {
 	caller, err := a.caller(ctx)
 	if err != nil {
 		return err
@@ -91,7 +96,7 @@ func (a *app) mine(ctx context.Context, library string, files []string, detach b
 		if err != nil {
 			return readFailure(name, err)
 		}
-		s, err := a.submit(ctx, temporal, caller, library, name, in)
+		s, err := a.submit(ctx, temporal, caller, library, o, name, in)
 		done()
 		if err != nil {
 			return err
@@ -120,7 +125,7 @@ func (a *app) mine(ctx context.Context, library string, files []string, detach b
 }
 
 // submit stores what in yields in the bucket and starts its workflow.
-func (a *app) submit(ctx context.Context, temporal client.Client, caller access.Caller, library, name string, in io.Reader) (started, error) {
+func (a *app) submit(ctx context.Context, temporal client.Client, caller access.Caller, library string, o observing, name string, in io.Reader) (started, error) {
 	s := started{file: name, begun: time.Now()}
 	objects, err := a.objects(ctx)
 	if err != nil {
@@ -138,6 +143,8 @@ func (a *app) submit(ctx context.Context, temporal client.Client, caller access.
 	s.id, s.runID, s.existed, err = workflows.StartProcess(ctx, temporal, workflows.ProcessPatternsInput{
 		Caller:  caller,
 		Library: library,
+		Kind:    o.kind,
+		NoFold:  o.noFold,
 		Source:  workflows.SourceRef{Name: label, ObjectKey: object.Key, SHA256: object.SHA256, Bytes: object.Size},
 	})
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
-	"github.com/tartan-ai/tartan/internal/pattern/header"
 	"github.com/tartan-ai/tartan/internal/pattern/lines"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
 )
@@ -23,13 +22,15 @@ const maxLine = 64 << 10
 // offline mines a file in process, without a server.
 type offline struct {
 	noHeader    bool
+	observe     observing
 	assignments string
 	limit       int
 }
 
 // offlineResult is what --output json prints.
 type offlineResult struct {
-	Lines      int64         `json:"lines"`
+	Lines      int64         `json:"lines"`     // observations
+	Continued  int64         `json:"continued"` // lines that go on with the one before
 	Truncated  int64         `json:"truncated"`
 	Untimed    int64         `json:"untimed"`
 	OtherLines int64         `json:"other_lines"`
@@ -46,10 +47,11 @@ func (o offline) run(a *app, files []string) error {
 	begun := time.Now()
 	var result offlineResult
 	mined := template.NewOffline(template.TallyOptions{})
+	var rows []int32 // the observation of each line
 	for _, name := range files {
 		in, done, err := a.open(name)
 		if err == nil {
-			err = o.read(mined, in, &result, begun)
+			rows, err = o.read(mined, in, &result, begun)
 			done()
 		}
 		if err != nil {
@@ -58,7 +60,7 @@ func (o offline) run(a *app, files []string) error {
 	}
 	assign := mined.Assign()
 	if o.assignments != "" {
-		if err := writeAssignments(o.assignments, int(result.Lines), assign); err != nil {
+		if err := writeAssignments(o.assignments, rows, assign); err != nil {
 			return fmt.Errorf("write the assignments: %w", err)
 		}
 	}
@@ -80,39 +82,33 @@ func (a *app) open(name string) (io.Reader, func(), error) {
 	return f, func() { f.Close() }, nil
 }
 
-// read adds every line of one stream.
-func (o offline) read(mined *template.Offline, in io.Reader, result *offlineResult, now time.Time) error {
+// read adds every observation of one stream. It returns which observation each line belongs to, if that is asked for.
+func (o offline) read(mined *template.Offline, in io.Reader, result *offlineResult, now time.Time) (rows []int32, err error) {
 	plain, _, err := lines.Decompress(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer plain.Close()
-	var (
-		r      = lines.NewReader(plain, maxLine)
-		parser = header.NewParser(now.UTC())
-		at     = now.UnixNano()
-	)
-	for {
-		text, ok := r.Next()
-		if !ok {
-			return r.Err()
-		}
+	at := now.UnixNano()
+	r := newObserver(plain, o.observe, o.noHeader, now.UTC())
+	for r.Next() {
+		x := &r.observation
 		result.Lines++
-		if r.Truncated() {
-			result.Truncated++
-		}
-		if o.noHeader {
-			mined.Add(text, text, at)
-			continue
-		}
-		h := parser.Parse(text)
-		if h.HasTime {
-			at = h.Time
-		} else {
+		if x.header.HasTime {
+			at = x.header.Time
+		} else if !o.noHeader {
 			result.Untimed++
 		}
-		mined.Add(h.Message, text, at)
+		if o.assignments != "" {
+			for range x.lines {
+				rows = append(rows, int32(result.Lines-1))
+			}
+		}
+		result.Continued += int64(x.lines - 1)
+		mined.Add(x.header.Message, x.text, at)
 	}
+	result.Truncated += r.truncated
+	return rows, r.Err()
 }
 
 // collect turns the counts per shape into counts per pattern, the most frequent first.
@@ -184,14 +180,14 @@ func rebucket(counts map[int64]int64, from, to time.Time, n int) []bucketView {
 }
 
 // writeAssignments writes a line per input line: the pattern's id, a tab, its template.
-func writeAssignments(path string, n int, assign func(i int) (pattern.ID, string)) error {
+func writeAssignments(path string, rows []int32, assign func(i int) (pattern.ID, string)) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
-	for i := range n {
-		id, text := assign(i)
+	for _, i := range rows {
+		id, text := assign(int(i))
 		w.WriteString(string(id))
 		w.WriteByte('\t')
 		w.WriteString(text)
@@ -233,8 +229,11 @@ func (r offlineResult) remarks() string {
 	} else if r.Untimed > 0 {
 		b.WriteString("; no line has a time, so all count at the time of arrival")
 	}
+	if r.Continued > 0 {
+		fmt.Fprintf(&b, "; %s more lines go on with the one before, as stack traces do", count(r.Continued))
+	}
 	if r.Truncated > 0 {
-		fmt.Fprintf(&b, "; %s lines were longer than 64 KiB and were cut", count(r.Truncated))
+		fmt.Fprintf(&b, "; %s lines were too long and were cut", count(r.Truncated))
 	}
 	if r.OtherLines > 0 {
 		fmt.Fprintf(&b, "; %s lines are under no pattern (empty, or past the bound on shapes)", count(r.OtherLines))

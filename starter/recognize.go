@@ -13,7 +13,6 @@ import (
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/pattern"
-	"github.com/tartan-ai/tartan/internal/pattern/header"
 	"github.com/tartan-ai/tartan/internal/pattern/lines"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
 	"github.com/tartan-ai/tartan/internal/postgres"
@@ -21,7 +20,7 @@ import (
 
 // answer is what is known of one line: one JSON object a line with --output json.
 type answer struct {
-	Line       string            `json:"line"`
+	Line       string            `json:"line"` // with those that go on with it
 	Known      bool              `json:"known"`
 	PatternID  pattern.ID        `json:"pattern_id,omitempty"`
 	Name       string            `json:"name,omitempty"`
@@ -42,12 +41,14 @@ func (a *app) recognizeCommand() *cobra.Command {
 	var (
 		library  string
 		noHeader bool
+		o        observing
 	)
 	c := &cobra.Command{
 		Use:   "recognize [FILE]",
 		Short: "Say which known pattern each line is (lines from FILE or stdin)",
 		Long: "Say which known pattern each line is. Lines come from FILE or stdin; the answer is one line each, in order:\n" +
-			"pattern id, confidence, template, values. With --output json it is one JSON object a line.",
+			"pattern id, confidence, template, values. With --output json it is one JSON object a line. A stack trace is one with\n" +
+			"the line before it. Of a library of kind record each line is a JSON event.",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return fmt.Errorf("%s takes at most one FILE, got %d", c.CommandPath(), len(args))
@@ -63,10 +64,12 @@ func (a *app) recognizeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.recognize(entry, name, noHeader)
+			o.kind = entry.Library.Kind
+			return a.recognize(entry, name, o, noHeader)
 		},
 	}
 	c.Flags().StringVarP(&library, "library", "l", defaultLibrary, "the library to recognise with")
+	c.Flags().BoolVar(&o.noFold, "no-fold", false, "take each line by itself, also the lines of a stack trace")
 	c.Flags().BoolVar(&noHeader, "no-header", false, "each line is a bare message without time, level and component")
 	return c
 }
@@ -84,7 +87,7 @@ func (a *app) index(ctx context.Context, library string) (*feed.Entry, error) {
 	return feed.NewLibraries(a.pool, a.log.Named("feed")).Entry(ctx, found.ID)
 }
 
-func (a *app) recognize(entry *feed.Entry, name string, noHeader bool) error {
+func (a *app) recognize(entry *feed.Entry, name string, o observing, noHeader bool) error {
 	in, done, err := a.open(name)
 	if err != nil {
 		return readFailure(name, err)
@@ -96,21 +99,12 @@ func (a *app) recognize(entry *feed.Entry, name string, noHeader bool) error {
 	}
 	defer plain.Close()
 	var (
-		r      = lines.NewReader(plain, maxLine)
-		parser = header.NewParser(time.Now().UTC())
-		out    = bufio.NewWriter(a.out)
-		m      template.Match
+		r   = newObserver(plain, o, noHeader, time.Now().UTC())
+		out = bufio.NewWriter(a.out)
+		m   template.Match
 	)
-	for {
-		text, ok := r.Next()
-		if !ok {
-			break
-		}
-		message := text
-		if !noHeader {
-			message = parser.Parse(text).Message
-		}
-		if err := a.printAnswer(out, answerOf(entry, text, message, &m)); err != nil {
+	for r.Next() {
+		if err := a.printAnswer(out, answerOf(entry, r.text, r.header.Message, &m)); err != nil {
 			return err
 		}
 	}

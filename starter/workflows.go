@@ -28,6 +28,7 @@ type runView struct {
 	NewPatterns    int64      `json:"new_patterns"`
 	OtherLines     int64      `json:"other_lines"`
 	Untimed        int64      `json:"untimed"`
+	Continued      int64      `json:"continued"` // lines that go on with the one before; not in lines
 	ChunksDone     int        `json:"chunks_done"`
 	ChunksTotal    int        `json:"chunks_total"`
 	LinesPerSecond float64    `json:"lines_per_second"`
@@ -42,7 +43,7 @@ func (a *app) runView(r postgres.Run) runView {
 	v := runView{
 		WorkflowID: r.WorkflowID, RunID: r.RunID, Kind: r.Kind, State: r.State, Library: r.Library, Source: r.SourceName,
 		Lines: r.Lines, Bytes: r.Bytes, TotalBytes: r.TotalBytes, Patterns: r.Patterns, NewPatterns: r.NewPatterns, OtherLines: r.OtherLines,
-		Untimed: r.Untimed, ChunksDone: r.ChunksDone, ChunksTotal: r.ChunksTotal, LinesPerSecond: float64(int64(r.LinesPerSecond(time.Now()))),
+		Untimed: r.Untimed, Continued: r.Continued, ChunksDone: r.ChunksDone, ChunksTotal: r.ChunksTotal, LinesPerSecond: float64(int64(r.LinesPerSecond(time.Now()))),
 		StartedAt: instant(r.StartedAt), UpdatedAt: instant(r.UpdatedAt), FinishedAt: r.FinishedAt, Error: r.Error,
 	}
 	if a.stack.TemporalUIURL != "" {
