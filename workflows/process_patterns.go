@@ -11,6 +11,12 @@ import (
 	"github.com/tartan-ai/tartan/internal/access"
 )
 
+// The kinds of the libraries that are mined.
+const (
+	KindLines  = activities.KindLines
+	KindRecord = activities.KindRecord
+)
+
 // SourceRef says where the lines are.
 type SourceRef = activities.SourceRef
 
@@ -22,7 +28,7 @@ type ProcessPatternsInput struct {
 	ChunkBytes int64         `json:"chunk_bytes,omitempty"` // 0 is activities.DefaultChunkBytes
 	Window     int           `json:"window,omitempty"`      // chunks at once; 0 is DefaultWindow
 	State      *processState `json:"state,omitempty"`       // carried by continue-as-new
-	Kind       string        `json:"kind,omitempty"`        // activities.KindLines or KindRecord; "" is that of the library, lines for a new one
+	Kind       string        `json:"kind,omitempty"`        // one of those above; "" is that of the library, and KindLines for a new one
 	NoFold     bool          `json:"no_fold,omitempty"`     // each line is an observation, stack traces too
 }
 

@@ -149,6 +149,7 @@ func TestDurablePath(t *testing.T) {
 		call(&all, "list_workflows", `{"state":"completed"}`)
 		require.Equal(t, first.WorkflowID, all.Workflows[0].ID)
 	}
+	minesRecords(t, c)
 	var health struct{ Temporal string }
 	c.into(t, &health, "health", `{}`)
 	require.Equal(t, "ok", health.Temporal)
@@ -159,4 +160,43 @@ func TestDurablePath(t *testing.T) {
 	viewer := k.client(t, k.db.Member(t, one.WorkspaceID, access.Viewer), true)
 	r = viewer.tool(t, "mine_patterns", `{"lines":"x"}`)
 	require.Contains(t, r.Content[0].Text, "needs the role editor")
+}
+
+// minesRecords mines a stack trace, JSON events, and what does not fit.
+func minesRecords(t *testing.T, c *client) {
+	t.Helper()
+	mine := func(args string) (done struct {
+		State, Error string
+		Result       *struct{ Lines, Continued, Patterns, Revision int64 }
+	},
+	) {
+		var m mined
+		c.into(t, &m, "mine_patterns", args)
+		c.into(t, &done, "get_workflow", `{"id":"`+m.WorkflowID+`","wait_seconds":20}`)
+		return done
+	}
+	done := mine(`{"library":"traces","lines":"2026-11-23T08:00:00Z ERROR failed\nValueError: no\n"}`)
+	require.Equal(t, "completed", done.State, done.Error)
+	require.EqualValues(t, 1, done.Result.Lines)
+	require.EqualValues(t, 1, done.Result.Continued)
+
+	done = mine(`{"library":"events","kind":"record","lines":["{\"msg\":\"hi\",\"user\":{\"id\":7}}","{\"user\":{\"id\":8},\"msg\":\"hi\"}"]}`)
+	require.Equal(t, "completed", done.State, done.Error)
+	require.EqualValues(t, 1, done.Result.Patterns)
+	var got struct {
+		Known    int
+		Patterns []struct{ Slots []string }
+		Results  []struct{ Values []string }
+	}
+	c.into(t, &got, "recognize", `{"library":"events","after_revision":`+string(must(json.Marshal(done.Result.Revision)))+`,"lines":["{\"user\":{\"id\":9},\"msg\":\"hi\"}"]}`)
+	require.Equal(t, 1, got.Known)
+	require.Equal(t, []string{"user.id"}, got.Patterns[0].Slots)
+	require.Equal(t, []string{"9"}, got.Results[0].Values)
+
+	done = mine(`{"library":"events","kind":"lines","lines":"a line"}`)
+	require.Equal(t, "failed", done.State)
+	require.Contains(t, done.Error, `library "events" is of kind record`)
+	r := c.tool(t, "mine_patterns", `{"library":"events","kind":"series","lines":"a line"}`)
+	require.True(t, r.IsError)
+	require.Contains(t, r.Content[0].Text, "must be one of lines, record")
 }

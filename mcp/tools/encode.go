@@ -28,7 +28,10 @@ func (r *recognition) encode(library string, entry *feed.Entry, in recognizeArgs
 	b = number(b, `,"revision":`, entry.Revision)
 	b = number(b, `,"lines":`, int64(len(r.lines)))
 	b = number(b, `,"known":`, int64(r.known))
-	b = number(b, `,"unknown":`, int64(len(r.lines)-r.known))
+	b = number(b, `,"unknown":`, int64(len(r.lines)-r.known-r.folded))
+	if r.folded > 0 {
+		b = number(b, `,"continued":`, int64(r.folded))
+	}
 	b, position := r.encodePatterns(b, library, entry, room/2)
 	b, groups := r.encodeUnknowns(b, room*3/4)
 	if in.Detail == "lines" {
@@ -167,6 +170,9 @@ func (r *recognition) encodeLines(b []byte, position []int, groups, room int) []
 }
 
 func (r *recognition) encodeLine(b []byte, line *lineRow, position []int, groups int) []byte {
+	if line.continues > 0 {
+		return append(number(b, `{"continues":`, int64(line.continues)), '}')
+	}
 	if line.row < 0 {
 		if line.group < 0 || line.group >= groups {
 			return append(b, `{"unknown":-1}`...)

@@ -13,9 +13,12 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/event"
 	"github.com/tartan-ai/tartan/internal/pattern/header"
+	"github.com/tartan-ai/tartan/internal/pattern/multiline"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
 	"github.com/tartan-ai/tartan/internal/postgres"
+	"github.com/tartan-ai/tartan/workflows"
 )
 
 const (
@@ -28,7 +31,7 @@ const (
 type recognizeArgs struct {
 	Lines   lineList `json:"lines" required:"true" note:"At most 50,000; longer ones than 64 KiB are cut"`
 	Library string   `json:"library" default:"default"`
-	Header  bool     `json:"header" default:"true" doc:"Strip it (default)" note:"Time, level, component and the like at the beginning of each line; false takes each line as a bare message"`
+	Header  bool     `json:"header" default:"true" doc:"Strip it (default)" note:"Time, level, component and the like at the beginning of each line, and take a stack trace as one with the line before it; false takes each line as a bare message"`
 	Detail  string   `json:"detail" enum:"lines|summary" default:"lines" note:"summary leaves out the results of the single lines"`
 	After   int      `json:"after_revision" min:"0" max:"9007199254740991" note:"Wait up to 5 s for this revision of the library, to see your own write; get_workflow tells it"`
 	Tokens  int      `json:"max_tokens" note:"A token is taken to be four bytes; lines that do not fit are counted in omitted" default:"4000" min:"200" max:"1000000"`
@@ -36,15 +39,16 @@ type recognizeArgs struct {
 
 // recognized is the shape of the answer, which encodeRecognized writes by hand.
 type recognized struct {
-	Library  string            `json:"library"`
-	Revision int64             `json:"revision"`
-	Lines    int               `json:"lines"`
-	Known    int               `json:"known"`
-	Unknown  int               `json:"unknown"`
-	Patterns []recognizedTable `json:"patterns"` // the most frequent first
-	Unknowns []unknownGroup    `json:"unknowns,omitempty"`
-	Results  []lineResult      `json:"results,omitempty"` // one a line, in order
-	Omitted  int               `json:"omitted,omitempty"` // lines at the end that have no result here
+	Library   string            `json:"library"`
+	Revision  int64             `json:"revision"`
+	Lines     int               `json:"lines"`
+	Known     int               `json:"known"`
+	Unknown   int               `json:"unknown"`
+	Continued int               `json:"continued,omitempty"` // lines that go on with the one before; with known and unknown, all lines
+	Patterns  []recognizedTable `json:"patterns"`            // the most frequent first
+	Unknowns  []unknownGroup    `json:"unknowns,omitempty"`
+	Results   []lineResult      `json:"results,omitempty"` // one a line, in order
+	Omitted   int               `json:"omitted,omitempty"` // lines at the end that have no result here
 }
 
 type recognizedTable struct {
@@ -80,7 +84,8 @@ type lineResult struct {
 	Pattern    *int     `json:"pattern,omitempty"`    // index in patterns; -1 where the table was cut
 	Confidence float64  `json:"confidence,omitempty"` // absent when 1
 	Values     []string `json:"values,omitempty"`
-	Unknown    *int     `json:"unknown,omitempty"` // index in unknowns; -1 where there were too many
+	Unknown    *int     `json:"unknown,omitempty"`   // index in unknowns; -1 where there were too many
+	Continues  int      `json:"continues,omitempty"` // the line, from 1, that this one goes on with; it has the result
 }
 
 func (s *Suite) recognize() Tool {
@@ -136,6 +141,8 @@ func (s *Suite) entryByID(ctx context.Context, id uuid.UUID, after int64) (*feed
 // recognition is the work of one call; it is pooled, since a call has many small parts.
 type recognition struct {
 	parser   *header.Parser
+	events   event.Flattener
+	record   multiline.Record
 	match    template.Match
 	index    map[pattern.ID]int
 	patterns []tableRow
@@ -144,6 +151,7 @@ type recognition struct {
 	lines    []lineRow
 	spans    []template.Span
 	known    int
+	folded   int // lines that go on with the one before
 	buffer   []byte
 	order    []int
 }
@@ -168,6 +176,7 @@ type lineRow struct {
 	group      int // in groups; -1 where there are too many
 	confidence float64
 	from, to   int // in spans
+	continues  int // number of the line that this one goes on with; 0 for none
 }
 
 var recognitions = sync.Pool{New: func() any {
@@ -180,7 +189,7 @@ func (r *recognition) release() {
 	clear(r.patterns)
 	clear(r.groups)
 	clear(r.lines)
-	r.patterns, r.groups, r.lines, r.spans, r.known = r.patterns[:0], r.groups[:0], r.lines[:0], r.spans[:0], 0
+	r.patterns, r.groups, r.lines, r.spans, r.known, r.folded = r.patterns[:0], r.groups[:0], r.lines[:0], r.spans[:0], 0, 0
 	if cap(r.buffer) > 1<<20 || cap(r.lines) > 10_000 {
 		return // a rare large one is left to the collector
 	}
@@ -191,29 +200,61 @@ func (r *recognition) run(entry *feed.Entry, in recognizeArgs) {
 	if in.Header {
 		r.parser = header.NewParser(time.Now().UTC())
 	}
+	events := entry.Library.Kind == workflows.KindRecord
+	var folder multiline.Folder
+	first := 0                        // the first line of the record being read
+	firstAt, at := int64(0), int64(0) // where that line and this one start
 	for i, line := range in.Lines {
-		message := line
+		h := header.Header{Message: line}
 		if in.Header {
+			h = r.parser.Parse(line)
+		}
+		if in.Header && !events && folder.Continues(line, at, multiline.HeadOf(line, h)) {
+			if i == first+1 {
+				r.record.Start(r.lines[first].message, in.Lines[first], firstAt)
+			}
+			r.record.Add(line, folder.Exception(), at)
+			r.lines = append(r.lines, lineRow{row: -1, group: -1, continues: first + 1})
+			r.folded++
+		} else {
+			r.close(entry, first)
+			first, firstAt = i, at
+			message := h.Message
+			if events {
+				message = r.events.Message(line, h)
+			}
 			// A header that is folded into one object (journald, Docker) is decoded into the parser's own buffer.
-			message = own(line, r.parser.Parse(line).Message)
+			r.lines = append(r.lines, lineRow{message: own(line, message)})
 		}
-		row := lineRow{message: message, row: -1, group: -1, from: len(r.spans)}
-		if entry.Index.Recognise(message, &r.match) {
-			row.row = r.patternRow(entry, r.match.Pattern)
-			row.confidence = r.match.Confidence
-			r.spans = append(r.spans, r.match.Values...)
-			p := &r.patterns[row.row]
-			p.lines++
-			p.at.add(i + 1)
-			r.known++
-		} else if row.group = r.unknownRow(entry, message); row.group >= 0 {
-			g := &r.groups[row.group]
-			g.lines++
-			g.at.add(i + 1)
-		}
-		row.to = len(r.spans)
-		r.lines = append(r.lines, row)
+		at += int64(len(line)) + 1
 	}
+	r.close(entry, first)
+}
+
+// close recognises the record whose first line is given, once all its lines are there.
+func (r *recognition) close(entry *feed.Entry, first int) {
+	if first == len(r.lines) {
+		return
+	}
+	row := &r.lines[first]
+	if first < len(r.lines)-1 && len(r.record.Message) > len(row.message) { // the trace names exceptions
+		row.message = slices.Clone(r.record.Message)
+	}
+	row.row, row.group, row.from = -1, -1, len(r.spans)
+	if entry.Index.Recognise(row.message, &r.match) {
+		row.row = r.patternRow(entry, r.match.Pattern)
+		row.confidence = r.match.Confidence
+		r.spans = append(r.spans, r.match.Values...)
+		p := &r.patterns[row.row]
+		p.lines++
+		p.at.add(first + 1)
+		r.known++
+	} else if row.group = r.unknownRow(entry, row.message); row.group >= 0 {
+		g := &r.groups[row.group]
+		g.lines++
+		g.at.add(first + 1)
+	}
+	row.to = len(r.spans)
 }
 
 // own is message as a part of line where it is one, and a copy where it is not.
@@ -266,8 +307,11 @@ func (r *recognition) text() string {
 		}
 		fmt.Fprintf(&b, "%s%s x%d", sep, r.patterns[at].pattern.ID, r.patterns[at].lines)
 	}
-	if n := len(r.lines) - r.known; n > 0 {
+	if n := len(r.lines) - r.known - r.folded; n > 0 {
 		fmt.Fprintf(&b, "; %d unknown", n)
+	}
+	if r.folded > 0 {
+		fmt.Fprintf(&b, "; %d go on with the one before", r.folded)
 	}
 	return b.String()
 }

@@ -21,6 +21,7 @@ type mineArgs struct {
 	Object  string   `json:"object_key" note:"Key of an object that this workspace has mined before, as tartan patterns mine uploads it"`
 	Library string   `json:"library" default:"default"`
 	Name    string   `json:"name" max:"200" doc:"Of the source"`
+	Kind    string   `json:"kind" enum:"lines|record" note:"Of a new library: lines of logs (default), in which stack traces go with the line before them, or records, JSON events one a line; any other library keeps its kind"`
 }
 
 type mining struct {
@@ -44,7 +45,7 @@ func (s *Suite) minePatterns() Tool {
 		if err != nil {
 			return mining{}, "", err
 		}
-		id, runID, existed, err := workflows.StartProcess(ctx, temporal, workflows.ProcessPatternsInput{Caller: c.Caller, Library: in.Library, Source: source})
+		id, runID, existed, err := workflows.StartProcess(ctx, temporal, workflows.ProcessPatternsInput{Caller: c.Caller, Library: in.Library, Source: source, Kind: in.Kind})
 		if err != nil {
 			return mining{}, "", explainWorkflow(err, "")
 		}
