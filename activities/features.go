@@ -135,7 +135,7 @@ func (c *chunk) add(ctx context.Context, line []byte, at int64) error {
 	h := c.clock.parser.Parse(line)
 	if !c.lookedBack {
 		c.lookedBack = true
-		if c.in.Start > 0 && !h.HasTime {
+		if c.in.Start > 0 && (!h.HasTime || h.Lent && c.in.Fold) {
 			if err := c.lookBack(ctx); err != nil {
 				return err
 			}
@@ -171,7 +171,11 @@ func (c *chunk) maxLine() int {
 
 // goesOn reports whether a line goes on with the record before it, and takes it into that record.
 func (c *chunk) goesOn(line []byte, at int64, h header.Header) bool {
-	if !c.in.Fold || !c.folder.Continues(line, at, multiline.HeadOf(line, h)) {
+	if !c.in.Fold {
+		return false
+	}
+	text, head := multiline.LineOf(line, h)
+	if !c.folder.Continues(text, at, head) {
 		return false
 	}
 	if c.open {
@@ -213,8 +217,9 @@ func (c *chunk) lookBack(ctx context.Context) error {
 			return lr.Err()
 		}
 		h := c.clock.parser.Parse(line)
-		c.clock.seen(h, at)
-		c.goesOn(line, at, h)
+		if !c.goesOn(line, at, h) {
+			c.clock.seen(h, at)
+		}
 	}
 }
 
@@ -230,9 +235,10 @@ func (c *chunk) lookAhead(lr *lines.Reader, line []byte, from int64) {
 			return
 		}
 		h := c.clock.parser.Parse(line)
-		if c.open && !c.goesOn(line, at, h) {
-			c.flush()
+		if c.goesOn(line, at, h) {
+			continue
 		}
+		c.flush()
 		if c.clock.seen(h, at) {
 			return
 		}

@@ -43,7 +43,7 @@ func byHand(body []byte, fold bool) (out counted, sum Extracted) {
 		if r.Truncated() {
 			sum.Truncated++
 		}
-		if fold && folder.Continues(line, r.Offset(), multiline.HeadOf(line, h)) {
+		if text, head := multiline.LineOf(line, h); fold && folder.Continues(text, r.Offset(), head) {
 			sum.Continued++
 			record.Add(line, folder.Exception(), r.Offset())
 			last := &rows[len(rows)-1]
@@ -96,7 +96,12 @@ func randomLog(rnd *rand.Rand, size int) []byte {
 			fmt.Fprintf(&b, "panic: %d\n\ngoroutine 1 [running]:\nmain.main()\n\t/a.go:%d +0x1", rnd.IntN(3), rnd.IntN(50))
 		case n < 70:
 			fmt.Fprintf(&b, "Traceback (most recent call last):\n  File \"a.py\", line %d, in f\n    f()\nValueError: no", rnd.IntN(50))
-		case n < 74:
+		case n < 78:
+			text := []string{"\tat a.b.C.d(C.java:1)", "panic: x", "goroutine 1 [running]:", "main.main()", "\t/a.go:1 +0x1", "Traceback (most recent call last):", "  File \"a.py\", line 1, in f", "    f()", "KeyError", "plain"}
+			for range rnd.IntN(30) {
+				fmt.Fprintf(&b, "%s stderr F %s\n", at.Format(time.RFC3339), text[rnd.IntN(len(text))])
+			}
+		case n < 80:
 			fmt.Fprintf(&b, "plain %d", rnd.IntN(50))
 		default:
 			fmt.Fprintf(&b, "\tat frame %d \xff\x00 of the stack", rnd.IntN(1000))

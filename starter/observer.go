@@ -79,12 +79,13 @@ func (r *observer) Next() bool {
 			r.observation = observation{h, line, 1}
 			return true
 		}
-		if at := r.r.Offset(); r.folder.Continues(line, at, multiline.HeadOf(line, h)) {
+		at := r.r.Offset()
+		if text, head := multiline.LineOf(line, h); r.folder.Continues(text, at, head) {
 			r.records[0].Add(line, r.folder.Exception(), at)
 			continue
 		}
 		was := r.flush()
-		r.records[0].Start(h.Message, line, r.r.Offset())
+		r.records[0].Start(h.Message, line, at)
 		r.front, r.open = h, true
 		if was {
 			return true
@@ -99,7 +100,7 @@ func (r *observer) flush() bool {
 	}
 	r.open = false
 	r.records[0], r.records[1] = r.records[1], r.records[0]
-	r.front.Message, r.front.Component = r.records[1].Message, nil
+	r.front = header.Header{Time: r.front.Time, HasTime: r.front.HasTime, Message: r.records[1].Message}
 	r.observation = observation{r.front, r.records[1].Text, r.records[1].Lines}
 	return true
 }

@@ -196,7 +196,7 @@ func oracle(t *testing.T, bodies ...[]byte) map[pattern.ID]int64 {
 		}
 		for line, ok := r.Next(); ok; line, ok = r.Next() {
 			h := p.Parse(line)
-			if folder.Continues(line, r.Offset(), multiline.HeadOf(line, h)) {
+			if text, head := multiline.LineOf(line, h); folder.Continues(text, r.Offset(), head) {
 				record.Add(line, folder.Exception(), r.Offset())
 				continue
 			}

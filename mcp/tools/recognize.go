@@ -209,7 +209,8 @@ func (r *recognition) run(entry *feed.Entry, in recognizeArgs) {
 		if in.Header {
 			h = r.parser.Parse(line)
 		}
-		if in.Header && !events && folder.Continues(line, at, multiline.HeadOf(line, h)) {
+		text, head := multiline.LineOf(line, h)
+		if in.Header && !events && folder.Continues(text, at, head) {
 			if i == first+1 {
 				r.record.Start(r.lines[first].message, in.Lines[first], firstAt)
 			}

@@ -42,6 +42,8 @@ type Header struct {
 	Level     Level
 	Component []byte // logger, class or program name; may be empty
 	Message   []byte // the rest of the line
+	Inner     []byte // the line that a container runtime wrapped into this one; nil where none did
+	Lent      bool   // Time is that of the wrapper: the inner line has none
 }
 
 // Parser takes lines apart. It is not safe for concurrent use.
@@ -117,12 +119,9 @@ func (p *Parser) numbered(line []byte, t stamp, depth int, h *Header) {
 		}
 	}
 	if stream, e, ok := containerStream(line, rest); ok && depth < maxNesting {
-		inner := p.parse(line[e:], depth+1)
 		at := h.Time
-		*h = inner
-		if !h.HasTime {
-			h.Time, h.HasTime = at, true
-		}
+		*h = p.parse(line[e:], depth+1)
+		h.wrapped(line[e:], at, true)
 		_ = stream
 		return
 	}
@@ -131,6 +130,16 @@ func (p *Parser) numbered(line []byte, t stamp, depth int, h *Header) {
 		return
 	}
 	p.after(line, rest, h, t.twoNumbers)
+}
+
+// wrapped notes that the line parsed was in another, whose time it takes if it has none.
+func (h *Header) wrapped(inner []byte, at int64, timed bool) {
+	if h.Inner == nil {
+		h.Inner = inner
+	}
+	if !h.HasTime && timed {
+		h.Time, h.HasTime, h.Lent = at, true, true
+	}
 }
 
 // containerStream recognises "stdout F " and its like, which container runtimes put between time and line.

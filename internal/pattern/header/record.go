@@ -26,10 +26,9 @@ func (p *Parser) json(line []byte, depth int, h *Header) bool {
 	if v, at := find(pairs, "log"), find(pairs, "time"); v != nil && at != nil && v.quoted && find(pairs, "stream") != nil && depth < maxNesting {
 		when, timed := p.value(at)
 		p.nested[depth] = unescape(p.nested[depth][:0], v.value)
-		*h = p.parse(bytes.TrimRight(p.nested[depth], "\r\n"), depth+1)
-		if !h.HasTime && timed {
-			h.Time, h.HasTime = when, true
-		}
+		inner := bytes.TrimRight(p.nested[depth], "\r\n")
+		*h = p.parse(inner, depth+1)
+		h.wrapped(inner, when, timed)
 		return true
 	}
 	return p.record(line, pairs, h)

@@ -65,7 +65,7 @@ func markOf(line []byte) (m mark, named []byte) {
 		return m, named
 	}
 	if i > 0 {
-		if frame(rest) || ruby(rest) || hasPrefix(rest, "thrown in ") {
+		if frame(rest) || ruby(rest) || hasPrefix(rest, "thrown in ") || perl(rest) {
 			return markFrame, nil
 		}
 		if hasPrefix(rest, "[Previous line repeated") {
@@ -167,9 +167,15 @@ func leftmost(line []byte) (mark, []byte) {
 		if string(line) == "stack backtrace:" {
 			return markBacktrace, nil
 		}
+		if string(line) == "stack traceback:" { // Lua
+			return markFrame, nil
+		}
 	case 'S':
 		if string(line) == "Stack trace:" {
 			return markFrame, nil
+		}
+		if hasPrefix(line, "Stack (most recent call last)") {
+			return markPythonHead, nil
 		}
 	case '[':
 		if string(line) == "[stacktrace]" {
@@ -227,6 +233,12 @@ func ruby(rest []byte) bool {
 	return in > 0 && placed(rest[5:in])
 }
 
+// perl recognises Shop::save(7) called at a.pl line 12.
+func perl(rest []byte) bool {
+	i := bytes.Index(rest, []byte(" called at "))
+	return i > 0 && bytes.Contains(rest[i:], []byte(" line "))
+}
+
 // goFile recognises /src/a.go:12 +0x1d, the second line of a frame of Go.
 func goFile(rest []byte) bool {
 	w := rest
@@ -237,7 +249,7 @@ func goFile(rest []byte) bool {
 	return colon > 3 && digits(w[colon+1:]) && (bytes.HasSuffix(w[:colon], []byte(".go")) || bytes.HasSuffix(w[:colon], []byte(".s")) && w[0] == '/')
 }
 
-// numbered recognises a frame of PHP or of a debugger: #0 /a.php(7): f(), #1 {main}, #2  0x0000 in f ().
+// numbered recognises a frame of PHP, Dart or a debugger: #0 /a.php(7): f(), #1 {main}, #2  0x0000 in f (), #3 f (a.dart:1:2).
 func numbered(rest []byte) bool {
 	i := 1
 	for i < len(rest) && digit(rest[i]) {
@@ -247,6 +259,9 @@ func numbered(rest []byte) bool {
 		return false
 	}
 	w := bytes.TrimLeft(rest[i:], " ")
+	if open := bytes.LastIndexByte(w, '('); open > 0 && w[len(w)-1] == ')' && placed(w[open+1:len(w)-1]) {
+		return true
+	}
 	return string(w) == "{main}" || hasPrefix(w, "0x") || hasPrefix(w, "[internal function]: ") || bytes.Contains(w, []byte("): "))
 }
 

@@ -45,15 +45,19 @@ const (
 	Timed               // a time
 )
 
-// HeadOf says what the header parser found in front of a line.
-func HeadOf(line []byte, h header.Header) Head {
-	switch {
-	case h.HasTime:
-		return Timed
-	case h.Level != header.Unknown && len(line) > 0 && line[0] > ' ':
-		return Leveled
+// LineOf returns what to ask Continues of a line that the header parser took apart: the line that a container runtime wrapped, or the
+// line itself, and what stands in front of it.
+func LineOf(line []byte, h header.Header) ([]byte, Head) {
+	if h.Inner != nil {
+		line = h.Inner
 	}
-	return Bare
+	switch {
+	case h.HasTime && !h.Lent:
+		return line, Timed
+	case h.Level != header.Unknown && len(line) > 0 && line[0] > ' ':
+		return line, Leveled
+	}
+	return line, Bare
 }
 
 // stage is what kind of trace the last lines are.
@@ -199,7 +203,7 @@ func (f *Folder) within(m mark, line []byte) bool {
 	case inPanic:
 		return m == markEmpty || hasPrefix(line, "[signal ") || m == markIndented && hasPrefix(bytes.TrimLeft(line, " \t"), "panic: ")
 	case inRoutine:
-		if call(line) {
+		if call(line) || function(line) {
 			t.stage = inFunction
 			return true
 		}
@@ -239,7 +243,7 @@ func (f *Folder) byHead(m mark, line []byte) bool {
 		h.depth += opens(line)
 		return true
 	}
-	if m == markIndented {
+	if m == markIndented || h.lines == 0 && function(line) {
 		return true
 	}
 	h.message--
@@ -264,6 +268,23 @@ func opens(line []byte) int {
 // note recognises what Rust prints behind a panic.
 func note(line []byte) bool {
 	return hasPrefix(line, "note: run with `RUST_BACKTRACE") || hasPrefix(line, "note: Some details are omitted")
+}
+
+// function recognises the function of a frame as Go's structured loggers print it: main.main, example.com/shop/store.(*Store).Save.
+func function(line []byte) bool {
+	for _, c := range line {
+		if !letter(c) && !digit(c) && bytes.IndexByte([]byte("./*()_-[]~"), c) < 0 {
+			return false
+		}
+	}
+	if len(line) < 6 || !letter(line[0]) {
+		return false
+	}
+	if hasPrefix(line, "main.") || hasPrefix(line, "runtime.") || bytes.Contains(line, []byte(".(*")) {
+		return true
+	}
+	slash := bytes.IndexByte(line, '/')
+	return slash > 0 && bytes.IndexByte(line[:slash], '.') > 0 && bytes.IndexByte(line[bytes.LastIndexByte(line, '/'):], '.') > 0
 }
 
 // call recognises the function of a frame in Go: main.(*Server).handle(0xc00001, {0x1, 0x2}).

@@ -1,6 +1,7 @@
 package multiline
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func fold(f Folder, text string) (out folded) {
 	for line := range strings.Lines(text) {
 		b := []byte(strings.TrimRight(line, "\r\n"))
 		h := p.Parse(b)
-		if f.Continues(b, at, HeadOf(b, h)) {
+		if text, head := LineOf(b, h); f.Continues(text, at, head) {
 			r.Add(b, f.Exception(), at)
 		} else {
 			flush()
@@ -110,6 +111,20 @@ runtime/debug.Stack()
 	/usr/local/go/src/runtime/debug/stack.go:24 +0x5e
 main.main()
 	/src/main.go:8 +0x25`, "request failed"},
+	{"go, structured", `2026-11-24T10:00:00Z	ERROR	shop/store.go:12	cannot save	{"order": 7}
+main.main
+	/src/main.go:12
+runtime.main
+	/usr/local/go/src/runtime/proc.go:250`, `cannot save	{"order": 7}`},
+	{"go, controller", `2026-11-24T10:00:00Z	ERROR	cannot reconcile
+example.io/runtime/pkg/controller.(*Controller).Start.func2.2
+	/go/pkg/mod/example.io/runtime@v0.1/pkg/controller.go:227
+k8s.example/wait.Until
+	/go/pkg/mod/wait.go:1`, "cannot reconcile"},
+	{"dart", "2026-11-24T10:00:00Z crashed\n#0      main (file:///x.dart:3:3)\n#1      _run (dart:isolate-patch:18:5)", "crashed"},
+	{"perl", "2026-11-24T10:00:00Z died at a.pl line 3.\n\tShop::save(7) called at a.pl line 12\n\tmain::run() called at a.pl line 20", "died at a.pl line 3."},
+	{"lua", "2026-11-24T10:00:00Z a.lua:3: boom\nstack traceback:\n\t[C]: in function 'error'\n\ta.lua:3: in main chunk", "a.lua:3: boom"},
+	{"python, stack_info", "2026-11-24 10:00:00,123 INFO here\nStack (most recent call last):\n  File \"a.py\", line 1, in f\n    f()", "here"},
 	{"javascript", `2026-11-24T10:00:00Z error request failed
 TypeError: Cannot read properties of undefined (reading 'x')
     at foo (/app/index.js:10:5)
@@ -171,6 +186,22 @@ func TestTracesOfManyLanguages(t *testing.T) {
 			got := fold(Folder{}, c.text)
 			require.Equal(t, []int{lines}, got.records, "alone: %q", got.messages)
 			require.Equal(t, c.message, got.messages[0])
+			for _, wrap := range []func(string) string{
+				func(line string) string { return "2026-11-24T10:00:01.123456789Z stderr F " + line },
+				func(line string) string {
+					inner, err := json.Marshal(line + "\n")
+					require.NoError(t, err)
+					return `{"log":` + string(inner) + `,"stream":"stderr","time":"2026-11-24T10:00:01.123Z"}`
+				},
+			} {
+				var wrapped []string
+				for line := range strings.SplitSeq(c.text, "\n") {
+					wrapped = append(wrapped, wrap(line))
+				}
+				got = fold(Folder{}, strings.Join(wrapped, "\n"))
+				require.Equal(t, []int{lines}, got.records, "in a container: %q", got.messages)
+				require.Equal(t, c.message, got.messages[0])
+			}
 			if c.name == "python, not logged" {
 				return // behind a line with a header it is taken for a logged one
 			}
@@ -228,6 +259,8 @@ plain, without a header
 Error: a word of a sentence
 
 panic: printed by the runtime
+2026-11-24T10:00:02Z files
+shop/store.go
 2026-11-24T10:00:02Z three (
 2026-11-24T10:00:03Z four`,
 	"Nov 24 10:00:00 host sshd[1]: one\nNov 24 10:00:00 host sshd[1]: two",
