@@ -248,13 +248,32 @@ func (c *Collector) Add(id ShapeID, p *values.Period) {
 			c.skips[k] = skip
 		}
 		for col := int(at.first); col <= min(int(at.last), len(c.scan.tokens)-1); col++ {
-			x := &c.scan.tokens[col]
-			if s := p.Find(col); s != nil {
-				c.slots[k].Merge(s)
-			} else if x.kind == kindWord {
-				c.slots[k].Add(text[x.textStart:x.textEnd], p.Lines, p.Start*1e9)
+			c.column(&c.slots[k], p, text, col, at)
+		}
+	}
+}
+
+// column adds what a column held to the slot at the plan's columns.
+func (c *Collector) column(slot *values.Summary, p *values.Period, text []byte, col int, at slotPlan) {
+	word := func(col int) []byte {
+		if col >= len(c.scan.tokens) || c.scan.tokens[col].kind != kindWord {
+			return nil
+		}
+		return text[c.scan.tokens[col].textStart:c.scan.tokens[col].textEnd]
+	}
+	s := p.Find(col)
+	switch w := word(col); {
+	case s == nil && w == nil: // not among the columns that are summed up
+	case s == nil && col > int(at.first) && sizeUnit(string(w)) && p.Find(col-1) != nil: // the KB of 1.2 KB, which is below
+	case s == nil:
+		slot.Add(w, p.Lines, p.Start*1e9)
+	default:
+		if col < int(at.last) {
+			if sized, ok := s.InBytes(word(col + 1)); ok {
+				s = sized
 			}
 		}
+		slot.Merge(s)
 	}
 }
 

@@ -212,3 +212,41 @@ func sizeFactor(unit []byte) float64 {
 	}
 	return 0
 }
+
+// InBytes returns a copy of the summary with its plain numbers as sizes in the unit, which stood apart behind them, as in 1.2 KB. It is not ok for a
+// word that is no unit of size.
+func (s *Summary) InBytes(unit []byte) (sized *Summary, ok bool) {
+	f := sizeFactor(unit)
+	if f == 0 {
+		return nil, false
+	}
+	sized = &Summary{}
+	sized.Merge(s)
+	if n := sized.numbers[Plain]; n != nil {
+		n.double(int(math.Log2(f)))
+		sized.numbers[Plain] = nil
+		if sized.numbers[Bytes] == nil {
+			sized.numbers[Bytes] = n
+		} else {
+			sized.numbers[Bytes].merge(n)
+		}
+	}
+	return sized, true
+}
+
+// double multiplies all numbers by two so many times. Their bins stay whole up to a level where one spans several octaves.
+func (n *Numbers) double(times int) {
+	n.min, n.max = math.Ldexp(n.min, times), math.Ldexp(n.max, times)
+	n.sum = sum{n.sum.high<<times | int64(n.sum.low>>(64-times)), n.sum.low << times}
+	old := n.bins
+	n.bins, n.slots = nil, nil
+	for _, b := range old {
+		switch by := int32(times<<subBits) >> n.level; {
+		case b.key > 0:
+			b.key += by
+		case b.key < 0:
+			b.key -= by
+		}
+		n.addBin(b.key, b.count)
+	}
+}
