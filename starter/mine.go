@@ -55,8 +55,8 @@ func (a *app) mineCommand() *cobra.Command {
 			if off {
 				return o.run(a, args)
 			}
-			if o.noHeader || o.assignments != "" {
-				return usage("--no-header and --assignments go with --offline")
+			if o.noHeader || o.assignments != "" || o.values {
+				return usage("--no-header, --assignments and --values go with --offline")
 			}
 			return a.mine(c.Context(), library, o.observe, args, detach)
 		},
@@ -68,6 +68,7 @@ func (a *app) mineCommand() *cobra.Command {
 	f.BoolVar(&detach, "detach", false, "print the workflow ids and do not wait")
 	f.BoolVar(&off, "offline", false, "mine in this process, without a server, and print the patterns")
 	f.BoolVar(&o.noHeader, "no-header", false, "with --offline: each line is a bare message without time, level and component")
+	f.BoolVar(&o.values, "values", false, "with --offline: print what the slots of each pattern held as well")
 	f.StringVar(&o.assignments, "assignments", "", "with --offline: write a line per input line, pattern id, tab, template, to this file")
 	f.IntVarP(&o.limit, "limit", "n", 0, "with --offline: print at most so many patterns")
 	return c

@@ -19,12 +19,16 @@ import (
 // maxLine is how much of one line is read; the rest of a longer one is dropped and the line counted as truncated.
 const maxLine = 64 << 10
 
+// offlineValues is how many values of a slot are printed.
+const offlineValues = 8
+
 // offline mines a file in process, without a server.
 type offline struct {
 	noHeader    bool
 	observe     observing
 	assignments string
 	limit       int
+	values      bool
 }
 
 // offlineResult is what --output json prints.
@@ -46,7 +50,7 @@ func (o offline) run(a *app, files []string) error {
 	}
 	begun := time.Now()
 	var result offlineResult
-	mined := template.NewOffline(template.TallyOptions{})
+	mined := template.NewOffline(template.TallyOptions{Values: o.values})
 	var rows []int32 // the observation of each line
 	for _, name := range files {
 		in, done, err := a.open(name)
@@ -67,6 +71,12 @@ func (o offline) run(a *app, files []string) error {
 	result.Lines = mined.Tally().Lines()
 	result.Seconds = time.Since(begun).Seconds()
 	result.collect(mined, o.limit)
+	if o.values {
+		held := mined.Values()
+		for i := range result.Patterns {
+			result.Patterns[i].Values = slotViews(held[result.Patterns[i].ID], offlineValues)
+		}
+	}
 	return a.printOffline(result)
 }
 
@@ -212,6 +222,9 @@ func (a *app) printOffline(r offlineResult) error {
 			counts[i] = b.Lines
 		}
 		table = append(table, []string{string(v.ID), count(v.Lines), sparkline(counts), clip(v.Template, room)})
+		for _, s := range v.Values {
+			table = append(table, []string{"", "", "", clip("  "+s.Slot+": "+s.Line(), room)})
+		}
 	}
 	if err := a.table(table); err != nil {
 		return err

@@ -36,6 +36,7 @@ type patternView struct {
 	Aliases     []pattern.ID   `json:"aliases,omitempty"`
 	Histogram   []bucketView   `json:"histogram,omitempty"`
 	Examples    []exampleView  `json:"examples,omitempty"`
+	Values      []slotView     `json:"values,omitempty"`
 }
 
 type bucketView struct {
@@ -76,6 +77,7 @@ func (a *app) patternsCommand() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.mineCommand(), a.listCommand(), a.showCommand(), a.compareCommand(), a.exportCommand())
+	c.AddCommand(a.valuesCommand())
 	return c
 }
 

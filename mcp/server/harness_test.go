@@ -109,7 +109,7 @@ func (k *stack) token(t testing.TB, user uuid.UUID, change ...func(*access.Claim
 // learn mines lines into a library as one committed chunk, at the time of now where a line has none.
 func (k *stack) learn(t testing.TB, caller access.Caller, library string, now time.Time, lines ...string) int64 {
 	t.Helper()
-	tally := template.NewTally(template.TallyOptions{})
+	tally := template.NewTally(template.TallyOptions{Values: true})
 	parser := header.NewParser(now)
 	for _, line := range lines {
 		h := parser.Parse([]byte(line))

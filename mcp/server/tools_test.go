@@ -93,6 +93,28 @@ func TestReadingToolsInBothEras(t *testing.T) {
 			require.Len(t, detail.Hours, 24)
 			require.NotEmpty(t, detail.Examples)
 
+			var held struct {
+				ID    string
+				Lines int64
+				Slots []struct {
+					Slot, Type      string
+					Count, Distinct int64
+					Top             []struct {
+						Value string
+						Count int64
+						Share float64
+					}
+				}
+			}
+			text = c.into(t, &held, "get_values", `{"id":"`+first.ID+`"}`)
+			require.Equal(t, detail.Lines, held.Lines)
+			require.Len(t, held.Slots, len(first.Slots))
+			require.Equal(t, held.Lines, held.Slots[0].Count)
+			require.Contains(t, text, first.ID+": values of")
+			c.into(t, &held, "get_values", `{"id":"`+first.ID+`","slot":"`+first.Slots[0]+`","from":"24h","limit":1}`)
+			require.Len(t, held.Slots, 1)
+			require.LessOrEqual(t, len(held.Slots[0].Top), 1)
+
 			var compared struct {
 				Changes []struct{ Kind, Template, Example, Resource string }
 			}
@@ -159,6 +181,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"list_patterns", `{"library":"nope"}`, `no library "nope" in workspace one. There are: default`},
 		{"list_patterns", `{"after":"garbage"}`, `"after" is not the next of a page`},
 		{"get_pattern", `{"id":"p0000000000000000"}`, "Find its id with list_patterns"},
+		{"get_values", `{"id":"p0000000000000000"}`, "Find its id with list_patterns"},
+		{"get_values", `{"id":"p0000000000000000","from":"1h","to":"2h"}`, "the window ends before it starts"},
 		{"recognize", `{"lines":["a"],"after_revision":99999}`, "did not reach revision 99999"},
 	} {
 		r := c.tool(t, e.tool, e.args)

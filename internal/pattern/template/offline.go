@@ -14,6 +14,7 @@ type Offline struct {
 	lines   []uint32 // entry of the tally
 
 	patterns map[ShapeID]pattern.ID // of the shapes counted, as of the last Assign
+	wider    map[ShapeID]ShapeID    // shapes that others took in
 }
 
 // NewOffline returns an empty Offline. Without MaxShapes it holds as many shapes as a Library.
@@ -54,13 +55,16 @@ func (o *Offline) Assign() func(i int) (id pattern.ID, template string) {
 		}
 	}
 	patterns := make([]*patternRecord, len(t.entries))
-	o.patterns = make(map[ShapeID]pattern.ID, len(shapes))
+	o.patterns, o.wider = make(map[ShapeID]pattern.ID, len(shapes)), map[ShapeID]ShapeID{}
 	// A shape that a wider one took in while learning is not in the library under its own id; the change knows where it went.
 	for j, a := range o.library.Learn(shapes).Assigned {
 		if a.Shape == Other {
 			continue
 		}
 		o.patterns[a.Given] = a.Pattern
+		if a.Shape != a.Given {
+			o.wider[a.Given] = a.Shape
+		}
 		patterns[of[j]] = o.library.patterns.at(int(o.library.records.at(o.library.resolve(o.library.find(a.Shape))).pattern))
 	}
 	for k := range patterns {

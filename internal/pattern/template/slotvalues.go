@@ -286,3 +286,30 @@ func (c *Collector) Slots() []SlotValues {
 	}
 	return out
 }
+
+// Values returns what the slots of each pattern held, as of the last Assign, if the options asked for it.
+func (o *Offline) Values() map[pattern.ID][]SlotValues {
+	ix, of := o.library.Index(), map[pattern.ID]*Collector{}
+	for _, c := range o.tally.Counted() {
+		id, ok := o.PatternOf(c.ID)
+		if !ok || len(c.Values) == 0 {
+			continue
+		}
+		if of[id] == nil {
+			p, _ := o.library.Pattern(id)
+			of[id] = ix.Collect(p)
+		}
+		shape, periods := c.ID, c.Values
+		if wide, ok := o.wider[c.ID]; ok {
+			shape, periods = wide, WidenValues(periods, c.Text, o.library.text(uint32(o.library.find(wide))))
+		}
+		for i := range periods {
+			of[id].Add(shape, &periods[i])
+		}
+	}
+	out := make(map[pattern.ID][]SlotValues, len(of))
+	for id, c := range of {
+		out[id] = c.Slots()
+	}
+	return out
+}

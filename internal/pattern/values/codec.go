@@ -21,6 +21,9 @@ const (
 	// Without the first two, the hashes of the sketch are those of the top values, which then are all there are.
 )
 
+// flagFraction is set in the level of numbers that are not all whole.
+const flagFraction = 0x80
+
 // Append encodes the summary. It first drops what a stored one does not keep of its top values, so it changes what Top returns. base is in
 // Unix nanoseconds.
 func (s *Summary) Append(b []byte, base int64) []byte {
@@ -143,7 +146,11 @@ func (s *Summary) appendNumbers(b []byte) []byte {
 		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(n.max))
 		b = binary.AppendVarint(b, n.sum.high)
 		b = binary.LittleEndian.AppendUint64(b, n.sum.low)
-		b = append(b, n.level)
+		level := n.level
+		if n.fraction {
+			level |= flagFraction
+		}
+		b = append(b, level)
 		bins := n.sorted()
 		b = append(b, byte(len(bins)))
 		last := int32(0)
@@ -342,7 +349,8 @@ func (d *decoder) numbers(s *Summary) {
 		}
 		n := &Numbers{count: d.count63(), min: math.Float64frombits(d.fixed()), max: math.Float64frombits(d.fixed())}
 		n.sum.high, n.sum.low = d.varint(), d.fixed()
-		n.level = d.byte()
+		level := d.byte()
+		n.level, n.fraction = level&^flagFraction, level&flagFraction != 0
 		bins := int(d.byte())
 		if bins > maxBins || n.level > 16 || !(n.min <= n.max) || math.IsInf(n.min, 0) || math.IsInf(n.max, 0) || n.count == 0 {
 			d.fail()

@@ -132,10 +132,9 @@ func (n *Numbers) Bars(bars int) (lines []int64, from []float64) {
 		from[i] = back(low + width*float64(i))
 	}
 	for _, b := range n.bins {
-		l, h := n.edges(b.key)
 		i := 0
-		if x := min(max((l+h)/2, n.min), n.max); width > 0 {
-			i = int((scale(x) - low) / width)
+		if width > 0 {
+			i = int((scale(n.middle(b.key)) - low) / width)
 		}
 		lines[min(max(i, 0), bars-1)] += b.count
 	}

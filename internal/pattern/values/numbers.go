@@ -26,6 +26,7 @@ type Numbers struct {
 	count    int64
 	min, max float64
 	sum      sum
+	fraction bool // some are not whole
 	level    uint8
 	bins     []bin
 	slots    []uint8 // open addressing by key: place in bins + 1; nil up to linear bins
@@ -66,6 +67,7 @@ func (n *Numbers) add(x float64, lines int64) {
 		n.min, n.max = min(n.min, x), max(n.max, x)
 	}
 	n.count += lines
+	n.fraction = n.fraction || x != math.Trunc(x)
 	n.sum.add(x, lines)
 	n.addBin(raised(key(x), n.level), lines)
 }
@@ -153,6 +155,7 @@ func (n *Numbers) merge(o *Numbers) {
 		n.min, n.max = min(n.min, o.min), max(n.max, o.max)
 	}
 	n.count += o.count
+	n.fraction = n.fraction || o.fraction
 	n.sum.merge(o.sum)
 	if n.level < o.level {
 		n.raise(o.level)
@@ -187,7 +190,7 @@ func (n *Numbers) Error() float64 {
 }
 
 // Quantile returns the number at rank q of [0, 1], within Error of the number that stands there when all are sorted: the one at place
-// floor(q (count - 1)), from 0. It returns 0 if there are no numbers.
+// floor(q (count - 1)), from 0. Where all are whole, so is the answer. It returns 0 if there are no numbers.
 func (n *Numbers) Quantile(q float64) float64 {
 	if n.count == 0 {
 		return 0
@@ -195,8 +198,7 @@ func (n *Numbers) Quantile(q float64) float64 {
 	rank := int64(q * float64(n.count-1))
 	for _, b := range n.sorted() {
 		if rank -= b.count; rank < 0 {
-			low, high := n.edges(b.key)
-			return min(max((low+high)/2, n.min), n.max)
+			return n.middle(b.key)
 		}
 	}
 	return n.max
@@ -207,6 +209,19 @@ func (n *Numbers) sorted() []bin {
 	out := slices.Clone(n.bins)
 	slices.SortFunc(out, func(a, b bin) int { return cmp.Compare(a.key, b.key) })
 	return out
+}
+
+// middle is the number that stands for those of a bin.
+func (n *Numbers) middle(k int32) float64 {
+	low, high := n.edges(k)
+	x := (low + high) / 2
+	if !n.fraction {
+		x = math.Floor(x) // a bin no wider than 1 then is one whole number
+		if k < 0 {
+			x = math.Ceil((low + high) / 2)
+		}
+	}
+	return min(max(x, n.min), n.max)
 }
 
 // edges are the ends of a bin.
