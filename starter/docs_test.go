@@ -35,6 +35,7 @@ var outputs = []struct {
 		Next     string        `json:"next,omitempty"`
 	}{}},
 	{command: "patterns show", value: patternView{}},
+	{command: "patterns values", value: valuesView{}},
 	{command: "patterns compare", value: comparisonView{}},
 	{command: "patterns export", value: exportView{}, lines: true},
 	{command: "recognize", value: answer{}, lines: true},

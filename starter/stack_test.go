@@ -322,12 +322,21 @@ func read(t *testing.T, s shell) string {
 	require.Contains(t, s.ok(nil, "", "patterns", "list"), id)
 	require.Contains(t, s.ok(nil, "", "patterns", "show", id), one.Template)
 
+	var held valuesView
+	s.ok(&held, "", "patterns", "values", id)
+	require.Equal(t, one.Lines, held.Lines, "every line is summed up once")
+	require.Len(t, held.Slots, len(one.Slots))
+	require.Equal(t, one.Lines, held.Slots[0].Count)
+	require.Contains(t, s.ok(nil, "", "patterns", "values", id, "--slot", one.Slots[0].Name), one.Slots[0].Name)
+	_, errs, code := s.run("", "patterns", "values", id, "--slot", "none")
+	require.Equal(t, codeUsage, code, errs)
+
 	var changes struct{ Changes []changeView }
 	s.ok(&changes, "", "patterns", "compare", "--base-from", "2026-11-19", "--base-to", "2026-11-20", "--from", "2026-11-20", "--to", "2026-11-21")
 	require.Len(t, changes.Changes, len(list.Patterns))
 	require.Equal(t, "new", changes.Changes[0].Kind)
 
-	_, errs, code := s.run("", "patterns", "show", "p0000000000000000")
+	_, errs, code = s.run("", "patterns", "show", "p0000000000000000")
 	require.Equal(t, codeNotFound, code, errs)
 	_, errs, code = s.run("", "patterns", "list", "--library", "absent")
 	require.Equal(t, codeNotFound, code, errs)

@@ -23,6 +23,17 @@ type slotView struct {
 	values.Digest
 }
 
+// valuesView is what the slots of a pattern held, in JSON.
+type valuesView struct {
+	ID       pattern.ID `json:"id"`
+	Library  string     `json:"library"`
+	From     *time.Time `json:"from,omitempty"` // what the stored periods cover
+	To       *time.Time `json:"to,omitempty"`
+	Lines    int64      `json:"lines"`
+	Unplaced int64      `json:"unplaced,omitempty"`
+	Slots    []slotView `json:"slots"`
+}
+
 func slotViews(slots []template.SlotValues, most int) []slotView {
 	out := []slotView{}
 	for _, s := range slots {
@@ -95,15 +106,7 @@ func only(r *postgres.SlotReport, slot string) error {
 func (a *app) printValues(library string, r *postgres.SlotReport, most int) error {
 	slots := slotViews(r.Slots, most)
 	if a.json() {
-		return a.printJSON(struct {
-			ID       pattern.ID `json:"id"`
-			Library  string     `json:"library"`
-			From     *time.Time `json:"from,omitempty"`
-			To       *time.Time `json:"to,omitempty"`
-			Lines    int64      `json:"lines"`
-			Unplaced int64      `json:"unplaced,omitempty"`
-			Slots    []slotView `json:"slots"`
-		}{r.Pattern.ID, library, instant(r.From), instant(r.To), r.Lines, r.Unplaced, slots})
+		return a.printJSON(valuesView{r.Pattern.ID, library, instant(r.From), instant(r.To), r.Lines, r.Unplaced, slots})
 	}
 	a.say("%s lines from %s to %s (UTC): %s", count(r.Lines), shown(r.From), shown(r.To), r.Pattern.Template)
 	var b strings.Builder
