@@ -87,11 +87,14 @@ func TestReadingToolsInBothEras(t *testing.T) {
 				Lines    int64
 				Examples []struct{ Line string }
 				Hours    []int64
+				Held     []string
 			}
 			c.into(t, &detail, "get_pattern", `{"id":"`+first.ID+`"}`)
 			require.Equal(t, first.ID, detail.ID)
 			require.Len(t, detail.Hours, 24)
 			require.NotEmpty(t, detail.Examples)
+			require.Len(t, detail.Held, len(first.Slots))
+			require.Contains(t, detail.Held[0], first.Slots[0]+": ")
 
 			var held struct {
 				ID    string

@@ -130,7 +130,8 @@ type patternDetail struct {
 	Version     int            `json:"version"`
 	Aliases     []pattern.ID   `json:"aliases,omitempty"` // former ids
 	Examples    []exampleLine  `json:"examples"`
-	Hours       []int64        `json:"hours"` // lines in each of the 24 h up to last_seen, the last hour last
+	Hours       []int64        `json:"hours"`          // lines in each of the 24 h up to last_seen, the last hour last
+	Held        []string       `json:"held,omitempty"` // what each slot held in these hours, in the order of slots
 	Library     string         `json:"library"`
 	Resource    string         `json:"resource"`
 	patternNote
@@ -173,6 +174,9 @@ func (s *Suite) getPattern() Tool {
 		Description: "Show one pattern: template, slots, counts, the last 24 h it was seen, example lines.",
 	}, func(ctx context.Context, c Call, in getPatternArgs) (patternDetail, string, error) {
 		out, err := s.patternDetail(ctx, c, in.Library, pattern.ID(in.ID), in.Examples)
+		if err == nil {
+			err = s.addHeld(ctx, c, &out)
+		}
 		text := fmt.Sprintf("%s: %s, last seen %s\n%s", out.ID, plural(int(out.Lines), "line"), out.LastSeen, cut(out.Template, maxExample))
 		return out, text, err
 	})

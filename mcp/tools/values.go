@@ -94,3 +94,26 @@ func (v *slotValues) text() string {
 	}
 	return b.String()
 }
+
+// addHeld says in a line each what the slots held in the hours of the detail.
+func (s *Suite) addHeld(ctx context.Context, c Call, out *patternDetail) error {
+	last, err := time.Parse(time.RFC3339, out.LastSeen)
+	if err != nil || len(out.Slots) == 0 {
+		return nil
+	}
+	entry, err := s.entry(ctx, c, out.Library, 0)
+	if err != nil {
+		return err
+	}
+	until := last.Truncate(time.Hour).Add(time.Hour)
+	return s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
+		r, err := postgres.SlotValues(ctx, tx, entry.Index, entry.Library.ID, out.ID, until.Add(-histogramSpan), until)
+		if err != nil || r.Lines == 0 {
+			return err
+		}
+		for _, slot := range r.Slots {
+			out.Held = append(out.Held, slot.Name+": "+slot.Digest(5).Line())
+		}
+		return nil
+	})
+}
