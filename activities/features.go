@@ -41,7 +41,7 @@ func (f *Features) ExtractFeatures(ctx context.Context, in ExtractInput) (*Extra
 	if err != nil {
 		return nil, typed("load the library", err)
 	}
-	t := template.NewTally(template.TallyOptions{Bucket: time.Duration(in.BucketSeconds) * time.Second, Index: entry.Index})
+	t := template.NewTally(template.TallyOptions{Bucket: time.Duration(in.BucketSeconds) * time.Second, Index: entry.Index, Values: true})
 	c := newChunk(in, f.Bucket, t)
 	defer c.done.beating(ctx)()
 	if err := c.read(ctx); err != nil {
