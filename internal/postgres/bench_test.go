@@ -136,3 +136,42 @@ func BenchmarkCommit(b *testing.B) {
 	})
 	m.check(b)
 }
+
+// BenchmarkCommitValues is what it adds to a commit that 300 shapes of four columns, with 100 lines each, bring their values.
+func BenchmarkCommitValues(b *testing.B) {
+	db := testdb.Server(b)
+	m := newMiner(b, db.DB, db.Workspace(b, "one"), "app")
+	lines := func(at time.Time) (out []logLine) {
+		rnd := rand.New(rand.NewPCG(1, 1))
+		for i := range 30_000 {
+			out = append(out, logLine{at.Add(time.Duration(i) * 10 * time.Millisecond), fmt.Sprintf("service %c%c%c answered %x from 10.0.%d.%d status=%d in %.2fms",
+				'a'+i%20, 'a'+i/20%15, 'x', rnd.Uint64(), rnd.IntN(256), rnd.IntN(256), 200+rnd.IntN(5), 20*rnd.ExpFloat64())})
+		}
+		return out
+	}
+	with := valueTally(nil, lines(noon))
+	bare := slices.Clone(with)
+	for i := range bare {
+		bare[i].Values = nil
+	}
+	m.commit(b, with)
+	b.Run("without", func(b *testing.B) { timed(b, func(int) { m.commit(b, bare) }) })
+	b.Run("same hour", func(b *testing.B) { timed(b, func(int) { m.commit(b, with) }) })
+	hours := 0
+	b.Run("new hour", func(b *testing.B) {
+		for range b.N {
+			b.StopTimer()
+			hours++
+			next := valueTally(nil, lines(noon.Add(time.Duration(hours)*time.Hour)))
+			b.StartTimer()
+			m.commit(b, next)
+		}
+	})
+	m.check(b)
+	m.do(b, func(tx pgx.Tx) error {
+		var rows, body int64
+		err := tx.QueryRow(b.Context(), `select count(*), sum(length(body)) from tartan.slot_values`).Scan(&rows, &body)
+		b.Logf("%d rows, %d bytes each", rows, body/rows)
+		return err
+	})
+}

@@ -184,7 +184,7 @@ func TestValuesAtTheEndsOfTime(t *testing.T) {
 }
 
 func BenchmarkTallyValues(b *testing.B) {
-	lines := benchLines(20000)
+	lines := benchLines(100_000) // so that most ids and numbers come once in a while
 	for _, on := range []bool{false, true} {
 		t := NewTally(TallyOptions{Values: on})
 		for _, l := range lines {

@@ -29,7 +29,7 @@ const (
 type top struct {
 	floor   int64
 	entries []topEntry
-	slots   []uint16 // open addressing by hash: place in entries + 1; nil up to linear entries
+	slots   []uint32 // open addressing by hash: 16 bits of it, and the place in entries + 1; empty up to linear entries
 	text    []byte   // of all entries
 }
 
@@ -46,7 +46,7 @@ func (e *topEntry) most() int64 { return e.count + e.miss }
 func (t *top) value(e *topEntry) []byte { return t.text[e.from : e.from+uint32(e.length)] }
 
 func (t *top) find(h uint64) *topEntry {
-	if t.slots == nil {
+	if len(t.slots) == 0 {
 		for i := range t.entries {
 			if t.entries[i].hash == h {
 				return &t.entries[i]
@@ -54,9 +54,13 @@ func (t *top) find(h uint64) *topEntry {
 		}
 		return nil
 	}
-	mask := uint64(len(t.slots) - 1)
+	// The bits of the hash in the table spare most looks at entries, which are not in the cache.
+	mask, tag := uint64(len(t.slots)-1), uint32(h>>48)
 	for i := h & mask; t.slots[i] != 0; i = (i + 1) & mask {
-		if e := &t.entries[t.slots[i]-1]; e.hash == h {
+		if t.slots[i]>>16 != tag {
+			continue
+		}
+		if e := &t.entries[t.slots[i]&0xffff-1]; e.hash == h {
 			return e
 		}
 	}
@@ -94,7 +98,7 @@ func (t *top) index(n int) {
 		t.slots = t.slots[:size]
 		clear(t.slots)
 	} else {
-		t.slots = make([]uint16, size)
+		t.slots = make([]uint32, size)
 	}
 	for i := range t.entries {
 		t.place(i)
@@ -103,11 +107,12 @@ func (t *top) index(n int) {
 
 func (t *top) place(k int) {
 	mask := uint64(len(t.slots) - 1)
-	i := t.entries[k].hash & mask
+	h := t.entries[k].hash
+	i := h & mask
 	for t.slots[i] != 0 {
 		i = (i + 1) & mask
 	}
-	t.slots[i] = uint16(k + 1)
+	t.slots[i] = uint32(h>>48)<<16 | uint32(k+1)
 }
 
 // drop keeps at most n values: those that may have more lines than any other. Of several at the limit none is kept, so that the order of
@@ -153,7 +158,7 @@ func (t *top) dropTo(most int64) {
 	if len(kept) > linear {
 		t.index(4 * len(kept))
 	} else {
-		t.slots = nil
+		t.slots = t.slots[:0]
 	}
 }
 
