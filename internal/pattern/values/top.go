@@ -9,7 +9,7 @@ import (
 const (
 	MaxTop     = 32
 	MaxTopText = 512
-	maxLive    = 256
+	maxLive    = 128
 	linear     = 8 // entries that are looked through without a table
 )
 
