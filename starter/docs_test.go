@@ -37,6 +37,7 @@ var outputs = []struct {
 	{command: "patterns show", value: patternView{}},
 	{command: "patterns values", value: valuesView{}},
 	{command: "patterns compare", value: comparisonView{}},
+	{command: "patterns draw", value: drawnView{}},
 	{command: "patterns export", value: exportView{}, lines: true},
 	{command: "recognize", value: answer{}, lines: true},
 	{command: "workflows list", value: struct {

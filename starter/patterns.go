@@ -76,8 +76,8 @@ func (a *app) patternsCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.mineCommand(), a.listCommand(), a.showCommand(), a.compareCommand(), a.exportCommand())
-	c.AddCommand(a.valuesCommand())
+	c.AddCommand(a.mineCommand(), a.listCommand(), a.showCommand(), a.compareCommand(), a.valuesCommand())
+	c.AddCommand(a.drawCommand(), a.exportCommand())
 	return c
 }
 

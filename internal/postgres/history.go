@@ -104,6 +104,21 @@ func Histograms(ctx context.Context, q Querier, library uuid.UUID, ids []pattern
 	return out, nil
 }
 
+// BusiestPatterns returns the patterns with the most lines ever, at most n, of those seen in the time, and their histograms.
+// A zero since or until is the first or last line of any of them.
+func BusiestPatterns(ctx context.Context, q Querier, library uuid.UUID, since, until time.Time, n, buckets int) ([]PatternRow, map[pattern.ID][]Bucket, error) {
+	rows, _, err := Patterns(ctx, q, ListPatterns{Library: library, Since: since, Until: until, Limit: n})
+	if err != nil || len(rows) == 0 {
+		return nil, nil, err
+	}
+	ids := make([]pattern.ID, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID
+	}
+	histograms, err := Histograms(ctx, q, library, ids, since, until, buckets)
+	return rows, histograms, err
+}
+
 // grid lays at most max buckets from since to until, each a multiple of the library's bucket wide and aligned with it.
 func grid(found map[pattern.ID]PatternRow, since, until time.Time, most int, bucket time.Duration) (start time.Time, width time.Duration, n int) {
 	var first, last time.Time

@@ -47,3 +47,39 @@ func TestExportPattern(t *testing.T) {
 	require.True(t, r.IsError)
 	require.Contains(t, r.Content[0].Text, "Find its id with list_patterns")
 }
+
+func TestDrawPattern(t *testing.T) {
+	t.Parallel()
+	k := newStack(t)
+	caller := k.db.Workspace(t, "one")
+	now := time.Now()
+	for i := range 5 {
+		k.learn(t, caller, "default", now.Add(-time.Duration(i)*time.Hour), sample...)
+	}
+	for _, modern := range []bool{false, true} {
+		c := k.client(t, caller, modern)
+		id := patternOf(t, c, sample[0])
+		for args, want := range map[string]string{`{"id":"` + id + `"}`: "5 lines", `{"id":"` + id + `","kind":"sparkline"}`: "<desc", `{}`: "library default"} {
+			a := c.call(t, "tools/call", `"name":"draw_pattern","arguments":`+args, "draw_pattern")
+			require.Nil(t, a.Error)
+			var r struct {
+				Content []struct {
+					Type     string
+					Resource struct{ URI, MimeType, Text string }
+				}
+				StructuredContent struct{ Resource string }
+			}
+			require.NoError(t, json.Unmarshal(a.Result, &r))
+			require.Len(t, r.Content, 2)
+			require.Equal(t, "resource", r.Content[1].Type)
+			require.Equal(t, "image/svg+xml", r.Content[1].Resource.MimeType)
+			require.Contains(t, r.Content[1].Resource.Text, want)
+			require.Equal(t, r.StructuredContent.Resource, r.Content[1].Resource.URI)
+			read := c.call(t, "resources/read", `"uri":"`+r.StructuredContent.Resource+`"`, r.StructuredContent.Resource)
+			require.Nil(t, read.Error)
+			require.Contains(t, string(read.Result), "image/svg+xml")
+			require.Contains(t, string(read.Result), "svg xmlns")
+		}
+		require.NotNil(t, c.call(t, "resources/read", `"uri":"tartan://patterns/default/p0000000000000000.svg"`, "tartan://patterns/default/p0000000000000000.svg").Error)
+	}
+}

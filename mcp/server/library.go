@@ -50,7 +50,7 @@ func (s *Server) newLibraryServer(all []tools.Tool) *mcpserver.MCPServer {
 	}
 	for _, t := range tools.Templates() {
 		m.AddResourceTemplate(mcp.NewResourceTemplate(t.URI, t.Name, mcp.WithTemplateTitle(t.Title), mcp.WithTemplateDescription(t.Description),
-			mcp.WithTemplateMIMEType(tools.ResourceType)), s.resourceHandler)
+			mcp.WithTemplateMIMEType(t.Type)), s.resourceHandler)
 	}
 	if s.config.Fixtures != nil {
 		s.config.Fixtures.Mount(m)
@@ -78,7 +78,12 @@ func (s *Server) handler(t *tools.Tool) mcpserver.ToolHandlerFunc {
 		if err != nil {
 			return &mcp.CallToolResult{Content: []mcp.Content{mcp.NewTextContent(err.Error())}, IsError: true}, nil
 		}
-		return &mcp.CallToolResult{Content: []mcp.Content{mcp.NewTextContent(result.Text)}, RawStructuredContent: hide(ctx, result.Structured)}, nil
+		content := []mcp.Content{mcp.NewTextContent(result.Text)}
+		if a := result.Attached; a != nil {
+			// Not as an image: SVG is text, and clients that show images know other types only.
+			content = append(content, mcp.NewEmbeddedResource(mcp.TextResourceContents{URI: a.URI, MIMEType: a.Type, Text: a.Text}))
+		}
+		return &mcp.CallToolResult{Content: content, RawStructuredContent: hide(ctx, result.Structured)}, nil
 	}
 }
 
@@ -161,7 +166,7 @@ func (s *Server) resourceHandler(ctx context.Context, r mcp.ReadResourceRequest)
 	if !ok {
 		return nil, fmt.Errorf("read %s: not read by the router", r.Params.URI)
 	}
-	return []mcp.ResourceContents{mcp.TextResourceContents{URI: r.Params.URI, MIMEType: tools.ResourceType, Text: string(text)}}, nil
+	return []mcp.ResourceContents{mcp.TextResourceContents{URI: r.Params.URI, MIMEType: tools.TypeOf(r.Params.URI), Text: string(text)}}, nil
 }
 
 type notifiedKey struct{}

@@ -10,7 +10,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/pattern"
 )
 
-// ResourceType is the MIME type of every resource.
+// ResourceType is the MIME type of every resource but pictures.
 const ResourceType = "application/json"
 
 const (
@@ -20,14 +20,15 @@ const (
 
 // Template is a kind of resource, as clients see it.
 type Template struct {
-	URI, Name, Title, Description string
+	URI, Name, Title, Description, Type string
 }
 
 // Templates are the kinds of resources that Read reads.
 func Templates() []Template {
 	return []Template{
-		{patternPrefix + "{library}/{id}", "pattern", "Pattern", "A pattern: template, slots, counts, examples. Its address stays valid when the pattern changes."},
-		{workflowPrefix + "{+id}", "workflow", "Workflow", "State, progress and result of a workflow."},
+		{patternPrefix + "{library}/{id}", "pattern", "Pattern", "A pattern: template, slots, counts, examples. Its address stays valid when the pattern changes.", ResourceType},
+		{patternPrefix + "{library}/{id}.svg", "picture", "Picture", "A pattern's lines over time as SVG; with the id overview, the library's most frequent patterns.", PictureType},
+		{workflowPrefix + "{+id}", "workflow", "Workflow", "State, progress and result of a workflow.", ResourceType},
 	}
 }
 
@@ -44,7 +45,7 @@ func IsResource(uri string) bool {
 	return strings.HasPrefix(uri, patternPrefix) || strings.HasPrefix(uri, workflowPrefix)
 }
 
-// Read returns a resource as JSON, as the caller sees it. Of what is missing, malformed or another workspace's it says the same: an
+// Read returns a resource as the caller sees it, as JSON or as TypeOf says. Of what is missing, malformed or another workspace's it says the same: an
 // *Error of kind NotFound.
 func (s *Suite) Read(ctx context.Context, c Call, uri string) ([]byte, error) {
 	if len(uri) > maxText {
@@ -60,7 +61,15 @@ func (s *Suite) Read(ctx context.Context, c Call, uri string) ([]byte, error) {
 	if !ok || !two || id == "" || err != nil || strings.ContainsAny(name+id, "\x00") || strings.Contains(id, "/") {
 		return nil, notFound("Addresses look like "+patternPrefix+"{library}/{id}", "no such resource")
 	}
-	detail, err := s.patternDetail(ctx, c, strings.ToValidUTF8(name, "\uFFFD"), pattern.ID(strings.ToValidUTF8(id, "\uFFFD")), 3)
+	name, id = strings.ToValidUTF8(name, "\uFFFD"), strings.ToValidUTF8(id, "\uFFFD")
+	if picture, ok := strings.CutSuffix(id, pictureSuffix); ok {
+		if picture == "overview" {
+			picture = ""
+		}
+		svg, _, err := s.draw(ctx, c, drawing{library: name, id: pattern.ID(picture)})
+		return svg, err
+	}
+	detail, err := s.patternDetail(ctx, c, name, pattern.ID(id), 3)
 	return encodeResource(uri, detail, err)
 }
 

@@ -53,9 +53,9 @@ type libraryKey struct {
 // Tools are all tools, in the order in which they are documented.
 func (s *Suite) Tools() []Tool {
 	return []Tool{
-		s.recognize(), s.compareWindows(), s.listPatterns(), s.getPattern(), s.exportPattern(),
+		s.recognize(), s.compareWindows(), s.listPatterns(), s.getPattern(), s.getValues(),
+		s.drawPattern(), s.exportPattern(),
 		s.editPattern(), s.describePattern(), s.listEdits(),
-		s.getValues(),
 		s.minePatterns(), s.getWorkflow(), s.listWorkflows(), s.controlWorkflow(), s.health(),
 	}
 }

@@ -24,7 +24,11 @@ type Call struct {
 type Result struct {
 	Text       string
 	Structured json.RawMessage
+	Attached   *Attachment // nil for none
 }
+
+// Attachment is something to look at that comes with an answer, and its address.
+type Attachment struct{ URI, Type, Text string }
 
 // Tool is one tool: what it is called, what it takes and gives, who may call it, and what it does to the world.
 // All of Tartan's tools work on a closed world: they reach nothing but Tartan's own stores.
