@@ -18,6 +18,7 @@ type Index struct {
 	plans    pages[[]slotPlan]
 	rules    *ruleSet
 	scanners sync.Pool
+	near     neighbours
 }
 
 // Index returns a view of the library as it is now. It shares with the library what does not change later, and costs a pointer
