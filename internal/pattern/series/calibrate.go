@@ -22,12 +22,35 @@ type calibration struct {
 	// temperature divides scores before they become shares (C. Guo et al., "On calibration of modern neural networks",
 	// ICML 2017), chosen for the smallest log loss on left-out examples.
 	temperature float64
-	// center and spread are the mean and deviation of a left-out example's best score and of the logarithm of its distance
-	// to its class.
-	scoreCenter, scoreSpread       float64
-	distanceCenter, distanceSpread float64
+	// usual are what left-out examples have.
+	misfit, distance usual
 	// strange are the strangenesses of the left-out examples, in order.
 	strange []float32
+}
+
+// usual is the mean and the standard deviation of the logarithm of something.
+type usual struct{ mean, deviation float64 }
+
+func newUsual(logs []float64) (u usual) {
+	u.mean, u.deviation = moments(logs)
+	return u
+}
+
+// excess is how far a logarithm lies above the usual, in standard deviations.
+func (u usual) excess(log float64) float64 { return (log - u.mean) / max(u.deviation, 1e-3) }
+
+// misfit is the logarithm of how far scores are from those of a perfect example of their best class, 1 there and -1
+// elsewhere: a window that resembles two classes, or none, has a high one.
+func misfit(scores []float64) float64 {
+	top, sum := argmax(scores), 0.0
+	for k, s := range scores {
+		y := -1.0
+		if k == top {
+			y = 1
+		}
+		sum += (s - y) * (s - y)
+	}
+	return math.Log(sum + 1e-6)
 }
 
 // calibrate takes the left-out scores of each example, and its distance to the nearest other example of its class.
@@ -35,21 +58,21 @@ func (r *Recogniser) calibrate(t *training, scores [][]float64, distances []floa
 	c := &r.calibration
 	c.temperature = temperature(scores, t.labels)
 	m := Metrics{Examples: len(t.labels)}
-	var best, logs []float64
+	var fits, logs []float64
 	for i, s := range scores {
-		if top := argmax(s); top == t.labels[i] {
-			m.Accuracy += 1 / float64(len(scores))
+		if argmax(s) == t.labels[i] {
+			m.Accuracy++
 		}
 		m.LogLoss -= math.Log(max(softmax(s, c.temperature)[t.labels[i]], 1e-12)) / float64(len(scores))
-		if !math.IsInf(distances[i], 1) && !math.IsInf(slices.Max(s), 0) {
-			best, logs = append(best, slices.Max(s)), append(logs, logDistance(distances[i]))
+		if !math.IsInf(distances[i], 1) {
+			fits, logs = append(fits, misfit(s)), append(logs, logDistance(distances[i]))
 		}
 	}
+	m.Accuracy /= float64(len(scores))
 	r.metrics = m
-	c.scoreCenter, c.scoreSpread = moments(best)
-	c.distanceCenter, c.distanceSpread = moments(logs)
-	for i := range best {
-		c.strange = append(c.strange, float32(c.strangeness(r.method, best[i], logs[i])))
+	c.misfit, c.distance = newUsual(fits), newUsual(logs)
+	for i := range fits {
+		c.strange = append(c.strange, float32(c.strangeness(r.method, fits[i], logs[i])))
 	}
 	slices.Sort(c.strange)
 }
@@ -57,15 +80,14 @@ func (r *Recogniser) calibrate(t *training, scores [][]float64, distances []floa
 // logDistance keeps an exact repeat finite.
 func logDistance(d float64) float64 { return math.Log(d + 1e-3) }
 
-// strangeness grows as a window is less like a known one: how far its best score is below, and its distance above, what
-// is usual, in standard deviations.
-func (c *calibration) strangeness(m Method, score, log float64) float64 {
-	far := (log - c.distanceCenter) / max(c.distanceSpread, 1e-3)
+// strangeness grows as a window is less like a known one: as its scores fit no class, and as its distance to its class
+// is large. Both excesses are of logarithms; they see different things, and their sum sees most of both.
+func (c *calibration) strangeness(m Method, fit, log float64) float64 {
+	far := c.distance.excess(log)
 	if m == Nearest {
 		return far
 	}
-	low := (c.scoreCenter - score) / max(c.scoreSpread, 1e-3)
-	return far + low
+	return far + c.misfit.excess(fit)
 }
 
 // enough is the number of left-out examples from which their ranks are fine enough for a p-value.

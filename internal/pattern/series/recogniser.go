@@ -142,9 +142,9 @@ func (r *Recogniser) answer(scores []float64, distance float64) Recognition {
 		c      = &r.calibration
 		top    = argmax(scores)
 		shares = softmax(scores, c.temperature)
-		out    = Recognition{Class: r.classes[top].Name, Confidence: shares[top], Distance: distance, Usual: max(0, math.Exp(c.distanceCenter)-1e-3)}
+		out    = Recognition{Class: r.classes[top].Name, Confidence: shares[top], Distance: distance, Usual: max(0, math.Exp(c.distance.mean)-1e-3)}
 	)
-	out.P = c.pValue(c.strangeness(r.method, scores[top], logDistance(distance)))
+	out.P = c.pValue(c.strangeness(r.method, misfit(scores), logDistance(distance)))
 	out.Known = out.P >= Level
 	order := make([]int, len(scores))
 	for k := range order {

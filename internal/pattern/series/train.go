@@ -3,6 +3,7 @@ package series
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/tartan-ai/tartan/internal/pattern/series/ridge"
@@ -216,15 +217,13 @@ func (t *training) gram(c *columns) (*ridge.Gram, []ridge.Scale, error) {
 	return g, scales, nil
 }
 
-// heads are the classifiers whose scores are added: over the plain view, over it and the differences together, and over
-// the running sums.
-const heads = 3
+// sharpness is the power of the inverse leave-one-out error with which the classifier of a view weighs. The errors of
+// the views are correlated, so weights are sharper than the inverse variances of independent ones: a view that tells
+// little of a set says little, and views that do equally well are averaged.
+const sharpness = 4
 
-// uses says which heads take the features of a view.
-var uses = [views][]int{plain: {0, 1}, differences: {1}, sums: {2}}
-
-// features trains the classifiers and adds them up. Each weighs as the inverse of its leave-one-out error, so that a view
-// that tells nothing of this set says little; scores are linear in the features, so the sum is again one classifier.
+// features trains a classifier over each view and adds them up by their weights. Scores are linear in the features, so
+// the sum is again one classifier.
 func (t *training) features() (*Recogniser, error) {
 	if err := t.prepare(); err != nil {
 		return nil, err
@@ -245,7 +244,7 @@ func (t *training) features() (*Recogniser, error) {
 		}
 		r.views[v] = cols[v].Transform
 	}
-	e, err := t.solve([heads]*ridge.Gram{grams[plain], grams[plain].Plus(grams[differences]), grams[sums]})
+	e, err := t.solve(grams)
 	if err != nil {
 		return nil, err
 	}
@@ -271,17 +270,17 @@ func (t *training) features() (*Recogniser, error) {
 	return r, nil
 }
 
-// ensemble is the heads and how much each weighs.
+// ensemble is the classifiers of the views and how much each weighs.
 type ensemble struct {
-	parts      [heads]*ridge.Solution
-	weight     [heads]float64
-	intercepts [heads][]float64
+	parts      [views]*ridge.Solution
+	weight     [views]float64
+	intercepts [views][]float64
 }
 
-func (t *training) solve(grams [heads]*ridge.Gram) (*ensemble, error) {
+func (t *training) solve(grams [views]*ridge.Gram) (*ensemble, error) {
 	e := &ensemble{}
 	total := 0.0
-	for h, g := range grams {
+	for v, g := range grams {
 		if err := t.ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -289,12 +288,12 @@ func (t *training) solve(grams [heads]*ridge.Gram) (*ensemble, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.parts[h], e.intercepts[h] = s, s.Intercepts()
-		e.weight[h] = 1 / max(s.Loss, 1e-12)
-		total += e.weight[h]
+		e.parts[v], e.intercepts[v] = s, s.Intercepts()
+		e.weight[v] = math.Pow(max(s.Loss, 1e-12), -sharpness)
+		total += e.weight[v]
 	}
-	for h := range e.weight {
-		e.weight[h] /= total
+	for v := range e.weight {
+		e.weight[v] /= total
 	}
 	return e, nil
 }
@@ -308,20 +307,9 @@ func (e *ensemble) start(r *Recogniser) {
 
 // add adds the weights of a block of features of view v, in the order of views and blocks.
 func (e *ensemble) add(r *Recogniser, v int, scale ridge.Scale, rows [][]float32) {
-	sum := make([][]float64, len(r.classes))
-	for _, h := range uses[v] {
-		for k, w := range e.parts[h].Weights(scale, rows, e.intercepts[h]) {
-			if sum[k] == nil {
-				sum[k] = make([]float64, len(w))
-			}
-			for j, x := range w {
-				sum[k][j] += e.weight[h] * x
-			}
-		}
-	}
-	for k, w := range sum {
+	for k, w := range e.parts[v].Weights(scale, rows, e.intercepts[v]) {
 		for _, x := range w {
-			r.weights[k] = append(r.weights[k], float32(x))
+			r.weights[k] = append(r.weights[k], float32(e.weight[v]*x))
 		}
 	}
 }
@@ -330,8 +318,8 @@ func (e *ensemble) finish(r *Recogniser) {
 	r.intercepts = make([]float32, len(r.classes))
 	for k := range r.classes {
 		sum := 0.0
-		for h := range heads {
-			sum += e.weight[h] * e.intercepts[h][k]
+		for v := range views {
+			sum += e.weight[v] * e.intercepts[v][k]
 		}
 		r.intercepts[k] = float32(sum)
 	}
@@ -342,9 +330,9 @@ func (e *ensemble) leftOut() [][]float64 {
 	out := make([][]float64, len(e.parts[0].LeftOut))
 	for i := range out {
 		out[i] = make([]float64, len(e.parts[0].LeftOut[i]))
-		for h, p := range e.parts {
-			for k, v := range p.LeftOut[i] {
-				out[i][k] += e.weight[h] * v
+		for v, p := range e.parts {
+			for k, s := range p.LeftOut[i] {
+				out[i][k] += e.weight[v] * s
 			}
 		}
 	}

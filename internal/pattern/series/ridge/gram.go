@@ -19,13 +19,6 @@ type Gram struct {
 // NewGram makes an empty sum for n rows.
 func NewGram(n int) *Gram { return &Gram{mat.NewSymDense(n, nil)} }
 
-// Plus is the sum over the features of both: the fit over both kinds of features together.
-func (g *Gram) Plus(h *Gram) *Gram {
-	out := &mat.SymDense{}
-	out.AddSym(g.sum, h.sum)
-	return &Gram{out}
-}
-
 // Scale is the mean and the inverse standard deviation of each feature of a block; the inverse is 0 where a feature
 // does not vary.
 type Scale struct {

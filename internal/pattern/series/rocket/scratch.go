@@ -71,8 +71,8 @@ func (s *Scratch) convolve(k, from, to int) []float32 {
 func (s *Scratch) share(c, biases, out []float32) {
 	counts := s.counts[:len(biases)]
 	countAbove(c, biases, counts)
-	whole := float32(len(c))
+	share := 1 / float32(len(c))
 	for i, n := range counts {
-		out[i] = float32(n) / whole
+		out[i] = float32(n) * share
 	}
 }
