@@ -134,6 +134,9 @@ func fill(t testing.TB, db *testdb.DB, caller access.Caller) postgres.Library {
 		if err = postgres.CheckLibrary(t.Context(), tx, lib.ID); err != nil {
 			return err
 		}
+		if _, _, err = postgres.SaveSeriesModel(t.Context(), tx, lib, someModel(), []postgres.SeriesClass{{Name: "up", PatternID: pattern.Fingerprint("up"), Examples: 3}}); err != nil {
+			return err
+		}
 		lib, err = postgres.LibraryByID(t.Context(), tx, lib.ID)
 		return err
 	}))

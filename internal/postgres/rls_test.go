@@ -137,6 +137,8 @@ func TestRolesMayWrite(t *testing.T) {
 		"patterns":         {access.Editor, access.Editor, nobody},
 		"pattern_versions": {access.Editor, nobody, nobody},
 		"pattern_aliases":  {access.Editor, access.Editor, access.Editor},
+		"series_models":    {access.Editor, nobody, nobody},
+		"series_classes":   {access.Editor, nobody, nobody},
 		"library_edits":    {access.Editor, nobody, nobody},
 		"pattern_notes":    {access.Editor, access.Editor, access.Editor},
 		"pattern_counts":   {access.Editor, access.Editor, access.Editor},

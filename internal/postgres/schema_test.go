@@ -79,6 +79,12 @@ var rows = map[int][]string{
 		`insert into tartan.pattern_notes (workspace_id, library_id, pattern_id, ignored) select workspace_id, id, 'p0000000000000001', true from tartan.libraries`,
 	},
 	9: {`insert into tartan.slot_values select workspace_id, id, 7, 3600, '2026-11-23 12:00Z', 2, '\x0100' from tartan.libraries`},
+	11: {
+		`insert into tartan.series_models (workspace_id, library_id, version, sha256, source_key, model_key, model_bytes, features_version, method, length,
+			classes, examples, trained_on, accuracy, log_loss, workflow_id)
+			select workspace_id, id, 1, repeat('0', 64), 'k', 'm', 9, 1, 'nearest', 10, 1, 2, 2, 1, 0, 'train/x' from tartan.libraries`,
+		`insert into tartan.series_classes select workspace_id, id, 1, 'up', 'p0000000000000001', 2 from tartan.libraries`,
+	},
 	5: {`insert into tartan.outbox (workspace_id, topic, key) values ('00000000-0000-0000-0000-00000000000a', 'run', 'process/x')`},
 }
 

@@ -82,10 +82,11 @@ func SourceByID(ctx context.Context, q Querier, id uuid.UUID) (Source, error) {
 	return s, nil
 }
 
-// HasObject reports whether an object is the body of a source that the transaction may see. A key follows from the
+// HasObject reports whether an object is the body of a source or the training data of series that the transaction may see. A key follows from the
 // content alone, so whoever names one has not shown that the content is theirs.
 func HasObject(ctx context.Context, q Querier, key string) (bool, error) {
-	has, err := one(ctx, q, pgx.RowTo[bool], `select exists (select from tartan.sources where object_key = $1)`, key)
+	has, err := one(ctx, q, pgx.RowTo[bool], `select exists (select from tartan.sources where object_key = $1)
+		or exists (select from tartan.series_models where source_key = $1)`, key)
 	if err != nil {
 		return false, fmt.Errorf("source of object %s: %w", key, err)
 	}

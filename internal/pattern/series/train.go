@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/tartan-ai/tartan/internal/pattern/series/ridge"
 	"github.com/tartan-ai/tartan/internal/pattern/series/rocket"
@@ -70,8 +72,8 @@ func newTraining(ctx context.Context, examples []Example, o Options) (*training,
 	t := &training{ctx: ctx, seed: o.Seed}
 	numbers := map[string]int{}
 	for i, e := range examples {
-		if e.Class == "" || len(e.Class) > 200 {
-			return nil, fmt.Errorf("example %d: want a class of 1 to 200 bytes", i)
+		if e.Class == "" || len(e.Class) > 200 || !utf8.ValidString(e.Class) || strings.ContainsRune(e.Class, 0) {
+			return nil, fmt.Errorf("example %d: want a class of 1 to 200 bytes of text", i)
 		}
 		numbers[e.Class]++
 	}
