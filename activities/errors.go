@@ -26,6 +26,8 @@ const (
 	EditRefused      = "EditRefused"      // the edit cannot be made; the message says why
 	EditNeeded       = "EditNeeded"       // later edits build on what would be undone
 	StaleRevision    = "StaleRevision"    // the library has changed since the edit was decided on
+	Untrainable      = "Untrainable"      // the training data cannot be learnt from; the message says why
+	ModelLost        = "ModelLost"        // the recogniser that was trained is gone; train it again
 	Unavailable      = "Unavailable"      // a service does not answer; retried
 )
 

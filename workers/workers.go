@@ -127,9 +127,11 @@ func (cfg Config) workers(fatal chan<- error) []worker.Worker {
 	})
 	workflows.Register(flow)
 	flow.RegisterActivity(&activities.Runs{Pool: cfg.Pool, Bucket: cfg.Bucket})
+	flow.RegisterActivity(&activities.Series{Pool: cfg.Pool, Bucket: cfg.Bucket}) // its short ones
 
 	features := worker.New(cfg.Client, activities.QueueFeatures, cfg.agent(cfg.Concurrency, onFatal))
 	features.RegisterActivity(&activities.Features{Bucket: cfg.Bucket, Libraries: cfg.Libraries})
+	features.RegisterActivity(&activities.Series{Pool: cfg.Pool, Bucket: cfg.Bucket})
 
 	// Commits into one library queue behind its lock, so one slot more keeps a second library going.
 	patterns := worker.New(cfg.Client, activities.QueuePattern, cfg.agent(cfg.Concurrency+1, onFatal))

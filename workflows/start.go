@@ -130,7 +130,8 @@ type Status struct {
 	RunID      string                 `json:"run_id"`
 	State      string                 `json:"state"` // one of the states in activities
 	Progress   *Progress              `json:"progress,omitempty"`
-	Result     *ProcessPatternsResult `json:"result,omitempty"`  // when completed
+	Result     *ProcessPatternsResult `json:"result,omitempty"`  // when ProcessPatterns completed
+	Trained    *TrainSeriesResult     `json:"trained,omitempty"` // when TrainSeries completed
 	Failure    *Failure               `json:"failure,omitempty"` // when failed
 	StartedAt  time.Time              `json:"started_at"`
 	ClosedAt   *time.Time             `json:"closed_at,omitempty"`
@@ -166,11 +167,14 @@ func Describe(ctx context.Context, c client.Client, workflowID string) (Status, 
 	}
 	closed := info.GetCloseTime().AsTime()
 	s.ClosedAt = &closed
-	var result ProcessPatternsResult
-	err = c.GetWorkflow(ctx, workflowID, s.RunID).GetWithOptions(ctx, &result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
+	result := s.resultOf(info.GetType().GetName())
+	err = c.GetWorkflow(ctx, workflowID, s.RunID).GetWithOptions(ctx, result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
+	if err != nil {
+		s.Result, s.Trained = nil, nil
+	}
 	switch {
 	case err == nil:
-		s.State, s.Result = activities.StateCompleted, &result
+		s.State = activities.StateCompleted
 	case info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED || info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
 		s.State = activities.StateCancelled
 	default:
@@ -181,6 +185,16 @@ func Describe(ctx context.Context, c client.Client, workflowID string) (Status, 
 		}
 	}
 	return s, nil
+}
+
+// resultOf makes room for the result of a workflow of a type.
+func (s *Status) resultOf(kind string) any {
+	if kind == trainSeries {
+		s.Trained = &TrainSeriesResult{}
+		return s.Trained
+	}
+	s.Result = &ProcessPatternsResult{}
+	return s.Result
 }
 
 func query(ctx context.Context, c client.Client, s Status) *Progress {

@@ -19,6 +19,7 @@ const TaskQueue = "tartan"
 func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(ProcessPatterns)
 	r.RegisterWorkflow(EditLibrary)
+	r.RegisterWorkflow(TrainSeries)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.
