@@ -10,6 +10,7 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/cluster"
 	"github.com/tartan-ai/tartan/internal/pattern/edit"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
 	"github.com/tartan-ai/tartan/internal/pattern/values"
@@ -129,6 +130,11 @@ func fill(t testing.TB, db *testdb.DB, caller access.Caller) postgres.Library {
 			return err
 		}
 		if _, err = postgres.SaveEdit(t.Context(), tx, lib, ledger, template.Change{}); err != nil {
+			return err
+		}
+		if err = postgres.SaveTextClusters(t.Context(), tx, lib, lib.Revision, "test", []cluster.Cluster{
+			{ID: next.ID, Centre: []float32{1, 0}, Texts: 1, Threshold: 0.5, Examples: []string{"x"}},
+		}); err != nil {
 			return err
 		}
 		if err = postgres.CheckLibrary(t.Context(), tx, lib.ID); err != nil {

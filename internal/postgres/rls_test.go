@@ -146,6 +146,7 @@ func TestRolesMayWrite(t *testing.T) {
 		"slot_values":      {access.Editor, access.Editor, access.Editor},
 		"runs":             {access.Editor, access.Editor, nobody},
 		"outbox":           {access.Editor, nobody, nobody},
+		"text_clusters":    {access.Editor, access.Editor, nobody},
 	}
 	db := testdb.New(t)
 	admin := db.Workspace(t, "one")

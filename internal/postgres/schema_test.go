@@ -85,7 +85,8 @@ var rows = map[int][]string{
 			select workspace_id, id, 1, repeat('0', 64), 'k', 'm', 9, 1, 'nearest', 10, 1, 2, 2, 1, 0, 'train/x' from tartan.libraries`,
 		`insert into tartan.series_classes select workspace_id, id, 1, 'up', 'p0000000000000001', 2 from tartan.libraries`,
 	},
-	5: {`insert into tartan.outbox (workspace_id, topic, key) values ('00000000-0000-0000-0000-00000000000a', 'run', 'process/x')`},
+	5:  {`insert into tartan.outbox (workspace_id, topic, key) values ('00000000-0000-0000-0000-00000000000a', 'run', 'process/x')`},
+	12: {`insert into tartan.text_clusters select workspace_id, id, 'p0000000000000001', 'test', '\x0000803f', 1, 0.5, '{x}', 1 from tartan.libraries`},
 }
 
 // content returns the number of rows of each table, versions and checksums apart.
