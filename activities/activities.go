@@ -17,10 +17,11 @@ const (
 	QueuePattern  = "agent.pattern"
 )
 
-// The kinds of the libraries that are mined: of the lines of logs, and of JSON events.
+// The kinds of libraries: of the lines of logs, of JSON events, and of free text, which is clustered.
 const (
 	KindLines  = "lines"
 	KindRecord = "record"
+	KindText   = "text"
 )
 
 // The states of a run, as the projection and the progress query name them.

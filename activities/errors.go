@@ -11,6 +11,7 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/postgres"
+	"github.com/tartan-ai/tartan/internal/provider"
 )
 
 // The types of the errors that cross the activity boundary, where Go's errors do not survive. All but Unavailable are
@@ -22,6 +23,7 @@ const (
 	WrongLibrary     = "WrongLibrary"     // no such library, no such name allowed, or one of another kind
 	Denied           = "Denied"           // the caller may not
 	TallyLost        = "TallyLost"        // the tally of a chunk is gone; extract it again
+	EmbedderRefused  = "EmbedderRefused"  // the embeddings endpoint refuses the request, or makes no sense
 	Refused          = "Refused"          // the database refuses the data: a fault of Tartan
 	EditRefused      = "EditRefused"      // the edit cannot be made; the message says why
 	EditNeeded       = "EditNeeded"       // later edits build on what would be undone
@@ -54,7 +56,10 @@ func typed(doing string, err error) error {
 		return final(kind, err, advice)
 	}
 	var pg *pgconn.PgError
+	var endpoint *provider.Error
 	switch {
+	case errors.As(err, &endpoint) && !endpoint.Temporary(), errors.Is(err, provider.ErrAnswer):
+		return final(EmbedderRefused, err, "check TARTAN_EMBED_URL, TARTAN_EMBED_MODEL and TARTAN_EMBED_KEY of the worker")
 	case errors.Is(err, bucket.ErrNotFound):
 		return final(SourceMissing, err, "upload the source again and start the workflow anew")
 	case errors.Is(err, bucket.ErrDenied):

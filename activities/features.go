@@ -37,6 +37,9 @@ const checkBytes = 256 << 10
 // same input gives the same tally, so a doubled or retried call costs time only. It holds a few fixed buffers and the
 // shapes of one chunk, whatever the size of the source.
 func (f *Features) ExtractFeatures(ctx context.Context, in ExtractInput) (*Extracted, error) {
+	if in.Kind == KindText {
+		return nil, final(WrongLibrary, nil, "texts are clustered, not mined: start ClusterTexts")
+	}
 	entry, err := f.Libraries.Entry(ctx, in.LibraryID)
 	if err != nil {
 		return nil, typed("load the library", err)

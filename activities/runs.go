@@ -46,7 +46,7 @@ func (r *Runs) InspectSource(ctx context.Context, in InspectInput) (*Inspected, 
 	if err := checkLibraryName(in.Library); err != nil {
 		return nil, err
 	}
-	if in.Kind != "" && in.Kind != KindLines && in.Kind != KindRecord {
+	if in.Kind != "" && in.Kind != KindLines && in.Kind != KindRecord && in.Kind != KindText {
 		return nil, final(WrongLibrary, fmt.Errorf("kind %q", in.Kind), "mine "+KindLines+" or "+KindRecord)
 	}
 	src, err := r.object(ctx, in.Source)
@@ -121,7 +121,9 @@ func (r *Runs) register(ctx context.Context, in InspectInput, src postgres.Sourc
 // checkKind refuses a library that cannot be mined, or is of another kind than the one asked for.
 func checkKind(lib postgres.Library, asked string) error {
 	switch {
-	case lib.Kind != KindLines && lib.Kind != KindRecord:
+	case asked == KindText && lib.Kind != KindText:
+		return final(WrongLibrary, fmt.Errorf("library %q is of kind %s", lib.Name, lib.Kind), "use a library of kind "+KindText)
+	case lib.Kind != KindLines && lib.Kind != KindRecord && asked != KindText:
 		return final(WrongLibrary, fmt.Errorf("library %q is of kind %s", lib.Name, lib.Kind), "mine into a library of kind "+KindLines+" or "+KindRecord)
 	case asked != "" && asked != lib.Kind:
 		return final(WrongLibrary, fmt.Errorf("library %q is of kind %s", lib.Name, lib.Kind), "mine what is of kind "+asked+" into another library")

@@ -18,6 +18,7 @@ import (
 	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/internal/pattern/embed"
 	"github.com/tartan-ai/tartan/internal/telemetry"
 	"github.com/tartan-ai/tartan/workflows"
 )
@@ -30,6 +31,7 @@ type Config struct {
 	Bucket    *bucket.Bucket
 	Libraries *feed.Libraries
 	Log       *zap.Logger
+	Embedder  embed.Embedder // of texts; nil is the built-in one
 
 	// Concurrency is how many chunks are read at once; 0 is 2. Each takes about 2 MiB and up to a core.
 	Concurrency int
@@ -130,13 +132,16 @@ func (cfg Config) workers(fatal chan<- error) []worker.Worker {
 	flow.RegisterActivity(&activities.Series{Pool: cfg.Pool, Bucket: cfg.Bucket}) // its short ones
 
 	features := worker.New(cfg.Client, activities.QueueFeatures, cfg.agent(cfg.Concurrency, onFatal))
+	texts := &activities.Texts{Pool: cfg.Pool, Bucket: cfg.Bucket, Embedder: cfg.Embedder}
 	features.RegisterActivity(&activities.Features{Bucket: cfg.Bucket, Libraries: cfg.Libraries})
 	features.RegisterActivity(&activities.Series{Pool: cfg.Pool, Bucket: cfg.Bucket})
+	features.RegisterActivity(texts)
 
 	// Commits into one library queue behind its lock, so one slot more keeps a second library going.
 	patterns := worker.New(cfg.Client, activities.QueuePattern, cfg.agent(cfg.Concurrency+1, onFatal))
 	patterns.RegisterActivity(&activities.Patterns{Pool: cfg.Pool, Bucket: cfg.Bucket, Libraries: cfg.Libraries})
 	patterns.RegisterActivity(&activities.Edits{Pool: cfg.Pool, Libraries: cfg.Libraries})
+	patterns.RegisterActivity(texts)
 	return []worker.Worker{flow, features, patterns}
 }
 

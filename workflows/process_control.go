@@ -124,6 +124,9 @@ func (p *process) continueAsNew(ctx workflow.Context) error {
 	}
 	in := p.in
 	in.State = &p.state
+	if p.texts != nil {
+		return p.texts.continueAsNew(ctx, in)
+	}
 	return workflow.NewContinueAsNewError(ctx, ProcessPatterns, in)
 }
 

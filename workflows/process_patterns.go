@@ -56,7 +56,11 @@ const DefaultWindow = 4
 
 // ProcessPatterns counts the lines of a source in a library, each exactly once, however often it is interrupted.
 func ProcessPatterns(ctx workflow.Context, in ProcessPatternsInput) (*ProcessPatternsResult, error) {
-	p := newProcess(ctx, in)
+	return newProcess(ctx, in).run(ctx)
+}
+
+// run goes through the steps.
+func (p *process) run(ctx workflow.Context) (*ProcessPatternsResult, error) {
 	if err := p.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -80,6 +84,7 @@ type process struct {
 	features *activities.Features
 	patterns *activities.Patterns
 	runs     *activities.Runs
+	texts    *clustering // nil for lines
 
 	name    string // state of the run, as the projection has it
 	running int    // chunks on their way
@@ -229,10 +234,14 @@ func (p *process) chunk(ctx workflow.Context, seq int) error {
 func (p *process) extract(ctx workflow.Context, seq int) (out activities.Extracted, err error) {
 	src := p.state.Source
 	start, end := p.span(seq)
-	err = workflow.ExecuteActivity(on(ctx, activities.QueueFeatures, p.summary(seq), 5*time.Minute), p.features.ExtractFeatures, activities.ExtractInput{
+	in := activities.ExtractInput{
 		LibraryID: src.LibraryID, Key: src.Key, Start: start, End: end, BucketSeconds: src.BucketSeconds, ReceivedAt: src.ReceivedAt,
 		Kind: src.Kind, Fold: src.Folded,
-	}).Get(ctx, &out)
+	}
+	if p.texts != nil {
+		return p.texts.embed(ctx, p.summary(seq), in)
+	}
+	err = workflow.ExecuteActivity(on(ctx, activities.QueueFeatures, p.summary(seq), 5*time.Minute), p.features.ExtractFeatures, in).Get(ctx, &out)
 	return out, err
 }
 
@@ -240,9 +249,13 @@ func (p *process) commit(ctx workflow.Context, seq int, extracted activities.Ext
 	src := p.state.Source
 	start, end := p.span(seq)
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	err = workflow.ExecuteActivity(on(ctx, activities.QueuePattern, p.summary(seq), 2*time.Minute), p.patterns.CommitChunk, activities.CommitInput{
+	in := activities.CommitInput{
 		Caller: p.in.Caller, LibraryID: src.LibraryID, SourceID: src.SourceID, Seq: seq, Start: start, End: end, Extracted: extracted,
-	}).Get(ctx, &out)
+	}
+	if p.texts != nil {
+		return p.texts.commit(ctx, p.summary(seq), in)
+	}
+	err = workflow.ExecuteActivity(on(ctx, activities.QueuePattern, p.summary(seq), 2*time.Minute), p.patterns.CommitChunk, in).Get(ctx, &out)
 	return out, err
 }
 

@@ -20,6 +20,7 @@ func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(ProcessPatterns)
 	r.RegisterWorkflow(EditLibrary)
 	r.RegisterWorkflow(TrainSeries)
+	r.RegisterWorkflow(ClusterTexts)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.

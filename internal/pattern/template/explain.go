@@ -43,7 +43,7 @@ func (ix *Index) Explain(message []byte) Explanation {
 	s.scan(message)
 	var e Explanation
 	got := partsOf(string(s.text), s)
-	if e.Known = ix.match(s, &e.Match); e.Known {
+	if e.Known = ix.match(s, message, &e.Match); e.Known {
 		e.Of, _ = ix.Pattern(e.Pattern)
 		e.Tokens, e.Why = known(s, e.Values), ix.why(s, &e.Match)
 	} else {
@@ -100,7 +100,7 @@ func looks(t *token) pattern.Type {
 func against(s *scanner, want, got []part) (out []Token, missing []string) {
 	out = known(s, nil)
 	n, m := len(want), len(got)
-	front, back := ends(want, got)
+	front, back := agreeing(want, got)
 	slotOf, slots := make([]int, n), 0
 	for i := range want {
 		slotOf[i] = -1

@@ -209,7 +209,7 @@ func agreement(want, got []part) float64 {
 	if n == 0 || m == 0 {
 		return 0
 	}
-	front, back := ends(want, got)
+	front, back := agreeing(want, got)
 	same := front + back
 	for i := front; i < min(n, m)-back; i++ {
 		if agrees(want[i], got[i]) {
@@ -219,8 +219,8 @@ func agreement(want, got []part) float64 {
 	return float64(same) / float64(max(n, m))
 }
 
-// ends returns how many tokens agree from the front, and of the rest from the back.
-func ends(want, got []part) (front, back int) {
+// agreeing returns how many tokens agree from the front, and of the rest from the back.
+func agreeing(want, got []part) (front, back int) {
 	n, m := len(want), len(got)
 	for front < n && front < m && agrees(want[front], got[front]) {
 		front++
