@@ -58,7 +58,7 @@ func (a *app) mineCommand() *cobra.Command {
 			if o.noHeader || o.assignments != "" || o.values {
 				return usage("--no-header, --assignments and --values go with --offline")
 			}
-			return a.mine(c.Context(), library, o.observe, args, detach)
+			return a.mineWith(c.Context(), library, args, detach, linesInto(library, o.observe))
 		},
 	}
 	f := c.Flags()
@@ -82,7 +82,18 @@ type started struct {
 	bytes           int64
 }
 
-func (a *app) mine(ctx context.Context, library string, o observing, files []string, detach bool) error {
+// starter starts the workflow of a source.
+type starter func(ctx context.Context, t client.Client, caller access.Caller, source workflows.SourceRef) (id, runID string, existed bool, err error)
+
+// linesInto starts mining lines into a library.
+func linesInto(library string, o observing) starter {
+	return func(ctx context.Context, t client.Client, caller access.Caller, source workflows.SourceRef) (string, string, bool, error) {
+		return workflows.StartProcess(ctx, t, workflows.ProcessPatternsInput{Caller: caller, Library: library, Kind: o.kind, NoFold: o.noFold, Source: source})
+	}
+}
+
+// mineWith starts a workflow for each file and waits for all of them.
+func (a *app) mineWith(ctx context.Context, library string, files []string, detach bool, start starter) error {
 	caller, err := a.caller(ctx)
 	if err != nil {
 		return err
@@ -97,7 +108,7 @@ func (a *app) mine(ctx context.Context, library string, o observing, files []str
 		if err != nil {
 			return readFailure(name, err)
 		}
-		s, err := a.submit(ctx, temporal, caller, library, o, name, in)
+		s, err := a.submit(ctx, temporal, caller, start, name, in)
 		done()
 		if err != nil {
 			return err
@@ -126,7 +137,7 @@ func (a *app) mine(ctx context.Context, library string, o observing, files []str
 }
 
 // submit stores what in yields in the bucket and starts its workflow.
-func (a *app) submit(ctx context.Context, temporal client.Client, caller access.Caller, library string, o observing, name string, in io.Reader) (started, error) {
+func (a *app) submit(ctx context.Context, temporal client.Client, caller access.Caller, start starter, name string, in io.Reader) (started, error) {
 	s := started{file: name, begun: time.Now()}
 	objects, err := a.objects(ctx)
 	if err != nil {
@@ -141,13 +152,7 @@ func (a *app) submit(ctx context.Context, temporal client.Client, caller access.
 		label = filepath.Base(name)
 	}
 	s.bytes = object.Size
-	s.id, s.runID, s.existed, err = workflows.StartProcess(ctx, temporal, workflows.ProcessPatternsInput{
-		Caller:  caller,
-		Library: library,
-		Kind:    o.kind,
-		NoFold:  o.noFold,
-		Source:  workflows.SourceRef{Name: label, ObjectKey: object.Key, SHA256: object.SHA256, Bytes: object.Size},
-	})
+	s.id, s.runID, s.existed, err = start(ctx, temporal, caller, workflows.SourceRef{Name: label, ObjectKey: object.Key, SHA256: object.SHA256, Bytes: object.Size})
 	if err != nil {
 		return s, fmt.Errorf("start the workflow for %s: %w", name, err)
 	}

@@ -72,12 +72,12 @@ func instant(t time.Time) *time.Time {
 func (a *app) patternsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "patterns",
-		Short: "Mine, list, show and compare patterns",
+		Short: "Mine, cluster, list, show and compare patterns",
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.mineCommand(), a.listCommand(), a.showCommand(), a.compareCommand(), a.valuesCommand())
-	c.AddCommand(a.drawCommand(), a.exportCommand())
+	c.AddCommand(a.drawCommand(), a.exportCommand(), a.similarCommand(), a.clusterCommand())
 	return c
 }
 

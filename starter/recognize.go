@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
+	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/pattern"
@@ -61,6 +63,9 @@ func (a *app) recognizeCommand() *cobra.Command {
 				name = args[0]
 			}
 			entry, err := a.index(c.Context(), library)
+			if errors.Is(err, errTexts) {
+				return a.recognizeFile(c.Context(), library, name)
+			}
 			if err != nil {
 				return err
 			}
@@ -79,6 +84,9 @@ func (a *app) index(ctx context.Context, library string) (*feed.Entry, error) {
 	var found postgres.Library
 	err := a.query(ctx, library, func(_ pgx.Tx, _ access.Caller, lib postgres.Library) error {
 		found = lib
+		if lib.Kind == activities.KindText {
+			return errTexts
+		}
 		return nil
 	})
 	if err != nil {

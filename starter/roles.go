@@ -59,6 +59,10 @@ func (a *app) work(ctx context.Context, concurrency int) error {
 	if err != nil {
 		return err
 	}
+	embedder, err := a.embedder()
+	if err != nil {
+		return err
+	}
 	log := a.log.Named("worker")
 	libraries := feed.NewLibraries(pool, log.Named("feed"))
 	log.Info("worker started", zap.Int(telemetry.KeyPID, os.Getpid()))
@@ -67,6 +71,7 @@ func (a *app) work(ctx context.Context, concurrency int) error {
 	g.Go(func() error {
 		return ended(ctx, workers.Run(ctx, workers.Config{
 			Client: temporal, Pool: pool, Bucket: objects, Libraries: libraries, Log: log, Concurrency: concurrency,
+			Embedder: embedder,
 		}))
 	})
 	return g.Wait()
@@ -136,11 +141,16 @@ func (a *app) server(ctx context.Context, readOnly bool) (*server.Server, *feed.
 	if err != nil {
 		return nil, nil, err
 	}
+	embedder, err := a.embedder()
+	if err != nil {
+		return nil, nil, err
+	}
 	log := a.log.Named("mcp")
 	libraries := feed.NewLibraries(pool, log.Named("feed"))
 	s, err := server.New(server.Config{
 		Pool: pool, Temporal: temporal, Libraries: libraries, Bucket: objects, Keys: a.keys(), Expect: a.expect(),
 		AllowedOrigins: a.cfg.Origins(), ResourceURL: a.cfg.MCPURL, TemporalUIURL: a.stack.TemporalUIURL, Log: log, ReadOnly: readOnly,
+		Embedder: embedder,
 	})
 	return s, libraries, err
 }

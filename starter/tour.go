@@ -101,7 +101,7 @@ func (a *app) tourMine(ctx context.Context) error {
 	begun, lines := time.Now(), int64(0)
 	var runs []started
 	for _, p := range parts {
-		s, err := a.submit(ctx, temporal, caller, tourLibrary, observing{}, p.name, bytes.NewReader(p.text))
+		s, err := a.submit(ctx, temporal, caller, linesInto(tourLibrary, observing{}), p.name, bytes.NewReader(p.text))
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,9 @@ type Config struct {
 	JWKSURL     string `env:"TARTAN_JWKS_URL" unit:"URL or file" doc:"The public keys that bearer tokens are checked with."`
 	JWTIssuer   string `env:"TARTAN_JWT_ISSUER" unit:"text" doc:"The issuer that tokens must name."`
 	JWTAudience string `env:"TARTAN_JWT_AUDIENCE" unit:"text" doc:"The audience that tokens must name. Empty: TARTAN_MCP_URL."`
+	EmbedURL    string `env:"TARTAN_EMBED_URL" unit:"URL" doc:"An OpenAI-compatible API that makes vectors of texts, such as https://api.openai.com/v1. Empty: the built-in table."`
+	EmbedModel  string `env:"TARTAN_EMBED_MODEL" unit:"text" doc:"The model to ask it for."`
+	EmbedKey    string `env:"TARTAN_EMBED_KEY" unit:"env:NAME or file:PATH" doc:"Where its key is: in another variable or in a file. The key itself does not belong here."`
 	LogLevel    string `env:"TARTAN_LOG_LEVEL" unit:"debug, info, warn or error" default:"info" doc:"How much is logged, to stderr."`
 	PGBin       string `env:"TARTAN_PG_BIN" unit:"folder" doc:"The Postgres binaries of the local stack. Empty: the newest installed, else downloaded."`
 	TemporalBin string `env:"TARTAN_TEMPORAL_BIN" unit:"file" doc:"The Temporal dev server of the local stack. Empty: the temporal CLI on PATH, else built once."`
@@ -116,6 +119,7 @@ func (c *Config) check() error {
 	if host, port, err := net.SplitHostPort(c.MCPAddr); err != nil || port == "" || strings.ContainsAny(host, "/ ") {
 		fault("TARTAN_MCP_ADDR", "host:port", c.MCPAddr)
 	}
+	c.checkEmbedder(fault)
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		fault("TARTAN_LOG_LEVEL", "debug, info, warn or error", c.LogLevel)
 	}
@@ -126,6 +130,20 @@ func (c *Config) check() error {
 		faults = append(faults, errors.New("TARTAN_TOKEN: want a JWT (three parts with dots between); make one with: tartan token"))
 	}
 	return errors.Join(faults...)
+}
+
+// checkEmbedder takes care never to print what may be a key.
+func (c *Config) checkEmbedder(fault func(env, want, value string)) {
+	if u, err := url.Parse(c.EmbedURL); c.EmbedURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "") {
+		fault("TARTAN_EMBED_URL", "a URL with scheme http or https, without user, password and query", redactURL(c.EmbedURL))
+	}
+	if (c.EmbedURL == "") != (c.EmbedModel == "") {
+		fault("TARTAN_EMBED_MODEL", "a model where TARTAN_EMBED_URL is set, and none where it is not", c.EmbedModel)
+	}
+	if c.EmbedKey != "" && !strings.HasPrefix(c.EmbedKey, "env:") && !strings.HasPrefix(c.EmbedKey, "file:") {
+		fault("TARTAN_EMBED_KEY", "env:NAME or file:PATH", "(something else)")
+		c.EmbedKey = ""
+	}
 }
 
 // Origins returns the web origins as a list.

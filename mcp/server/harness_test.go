@@ -127,7 +127,7 @@ func (k *stack) learn(t testing.TB, caller access.Caller, library string, now ti
 	var lib postgres.Library
 	var revision int64
 	err := postgres.InWorkspace(t.Context(), k.db.Pool, caller, func(tx pgx.Tx) error {
-		found, err := postgres.EnsureLibrary(t.Context(), tx, caller.WorkspaceID, library, "text")
+		found, err := postgres.EnsureLibrary(t.Context(), tx, caller.WorkspaceID, library, "lines")
 		if err != nil {
 			return err
 		}

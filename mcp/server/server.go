@@ -25,6 +25,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/internal/pattern/embed"
 	"github.com/tartan-ai/tartan/mcp/tools"
 )
 
@@ -39,6 +40,7 @@ type Config struct {
 	Libraries *feed.Libraries
 	Bucket    *bucket.Bucket
 	Log       *zap.Logger
+	Embedder  embed.Embedder // of texts; nil is the built-in one
 
 	Keys           access.Keys
 	Expect         access.Expect // Audience is what tokens must name, normally ResourceURL
@@ -108,6 +110,7 @@ func New(c Config) (*Server, error) {
 	s.auth = newAuthenticator(c.Keys, c.Expect)
 	s.suite = &tools.Suite{
 		Pool: c.Pool, Temporal: c.Temporal, Libraries: c.Libraries, Bucket: c.Bucket, TemporalUIURL: c.TemporalUIURL, Version: Version(),
+		Embedder: c.Embedder,
 	}
 	all := s.suite.Tools()
 	for i := range all {

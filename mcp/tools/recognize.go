@@ -100,6 +100,9 @@ func (s *Suite) recognizeLines(ctx context.Context, c Call, in recognizeArgs) (R
 		return Result{}, invalid("no lines given")
 	}
 	entry, err := s.entry(ctx, c, in.Library, int64(in.After))
+	if errors.Is(err, errTexts) {
+		return s.recognizeTexts(ctx, c, in)
+	}
 	if err != nil {
 		return Result{}, err
 	}
@@ -110,14 +113,20 @@ func (s *Suite) recognizeLines(ctx context.Context, c Call, in recognizeArgs) (R
 	return Result{Text: r.text(), Structured: structured}, nil
 }
 
-// entry is the caller's library in memory. A library that was deleted and made again under its name is found again.
+// errTexts says that a library holds clusters of texts, of which the feed knows nothing.
+var errTexts = errors.New("a library of texts")
+
+// entry is the caller's library in memory, or errTexts. A library that was deleted and made again under its name is found again.
 func (s *Suite) entry(ctx context.Context, c Call, library string, after int64) (*feed.Entry, error) {
 	for try := 0; ; try++ {
-		id, err := s.libraryID(ctx, c, library)
+		ref, err := s.libraryID(ctx, c, library)
 		if err != nil {
 			return nil, err
 		}
-		entry, err := s.entryByID(ctx, id, after)
+		if ref.kind == kindOfTexts {
+			return nil, errTexts
+		}
+		entry, err := s.entryByID(ctx, ref.id, after)
 		if try > 0 || !errors.Is(err, postgres.ErrNotFound) {
 			return entry, err
 		}

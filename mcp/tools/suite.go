@@ -15,6 +15,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/internal/pattern/embed"
 	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
@@ -41,8 +42,11 @@ type Suite struct {
 	Bucket        *bucket.Bucket
 	TemporalUIURL string
 	Version       string
+	Embedder      embed.Embedder // of texts; nil is the built-in one
 
-	ids sync.Map // libraryKey to uuid.UUID; a library never changes its id
+	ids     sync.Map // libraryKey to libraryRef; a library never changes its id or kind
+	similar similarLibraries
+	texts   textLibraries
 }
 
 type libraryKey struct {
@@ -50,33 +54,41 @@ type libraryKey struct {
 	name      string
 }
 
+type libraryRef struct {
+	id   uuid.UUID
+	kind string
+}
+
+// kindOfTexts is the kind of the libraries that hold clusters of free text.
+const kindOfTexts = "text"
+
 // Tools are all tools, in the order in which they are documented.
 func (s *Suite) Tools() []Tool {
 	return []Tool{
 		s.recognize(), s.compareWindows(), s.listPatterns(), s.getPattern(), s.getValues(),
-		s.drawPattern(), s.exportPattern(),
+		s.drawPattern(), s.exportPattern(), s.similarPatterns(),
 		s.editPattern(), s.describePattern(), s.listEdits(),
-		s.minePatterns(), s.getWorkflow(), s.listWorkflows(), s.controlWorkflow(), s.health(),
+		s.minePatterns(), s.clusterTexts(), s.getWorkflow(), s.listWorkflows(), s.controlWorkflow(), s.health(),
 	}
 }
 
 // libraryID finds a library of the caller's workspace by name, from memory where it was found before.
-func (s *Suite) libraryID(ctx context.Context, c Call, name string) (uuid.UUID, error) {
+func (s *Suite) libraryID(ctx context.Context, c Call, name string) (libraryRef, error) {
 	key := libraryKey{c.Caller.WorkspaceID, name}
-	if id, ok := s.ids.Load(key); ok {
-		return id.(uuid.UUID), nil
+	if ref, ok := s.ids.Load(key); ok {
+		return ref.(libraryRef), nil
 	}
-	var id uuid.UUID
+	var ref libraryRef
 	err := s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
 		lib, err := s.libraryByName(ctx, tx, c, name)
-		id = lib.ID
+		ref = libraryRef{lib.ID, lib.Kind}
 		return err
 	})
 	if err != nil {
-		return uuid.Nil, err
+		return ref, err
 	}
-	s.ids.Store(key, id)
-	return id, nil
+	s.ids.Store(key, ref)
+	return ref, nil
 }
 
 // libraryByName is postgres.LibraryByName with an error that names the libraries there are.
