@@ -99,7 +99,7 @@ func (m *matcher) template() string {
 	var b strings.Builder
 	for i := range m.items {
 		it := &m.items[i]
-		b.WriteString(it.gap)
+		b.WriteString(plainGap(it.gap))
 		b.WriteString(it.word)
 		if it.kind != kindWord {
 			b.WriteString(pattern.Wildcard)
@@ -142,7 +142,7 @@ func (m *matcher) key(i int, t pattern.Type) string {
 func (m *matcher) possible(s *scanner) error {
 	var b strings.Builder
 	for i := range m.items {
-		b.WriteString(m.items[i].gap)
+		b.WriteString(plainGap(m.items[i].gap))
 		b.WriteString(m.items[i].word)
 		if m.items[i].kind != kindWord {
 			b.WriteString("something")

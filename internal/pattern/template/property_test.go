@@ -120,9 +120,9 @@ func (f *follower) perPattern() map[pattern.ID]int64 {
 // mixed returns lines of several random streams, which makes groups that many statements share.
 func mixed(seed uint64, n int) [][]byte {
 	var out [][]byte
-	for k := range uint64(3) {
-		g := newGenerator(seed*3+k, 60)
-		for range n / 3 {
+	for k, a := range authors {
+		g := a.make(seed*7+uint64(k), 60)
+		for range n / len(authors) {
 			text, _ := g.line()
 			out = append(out, []byte(text))
 		}
@@ -168,7 +168,7 @@ func mineInto(t *testing.T, l *Library, messages [][]byte, chunks int, rng *rand
 func TestOrderAndChunksChangeNothing(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {
-		messages := mixed(seed, 3000)
+		messages := mixed(seed, 4000)
 		rng := rand.New(rand.NewPCG(seed, 1))
 		want, wantF := mineIn(t, messages, 1, rng)
 		for round := range 5 {

@@ -52,7 +52,7 @@ func render(c *cluster, texts func(shape uint32) string, s *scanner) rendered {
 	end := 0
 	for i := range s.tokens {
 		t := &s.tokens[i]
-		p := part{gap: strings.ReplaceAll(repText[end:t.textStart], string(rune(joint)), "")}
+		p := part{gap: plainGap(repText[end:t.textStart])}
 		end = int(t.textEnd)
 		switch cell := rep.cells[i]; {
 		case c.vars.has(i) || cell.bare:
@@ -72,6 +72,9 @@ func render(c *cluster, texts func(shape uint32) string, s *scanner) rendered {
 	out.tail = repText[end:]
 	return out
 }
+
+// plainGap returns delimiters as they stand in a message.
+func plainGap(gap string) string { return strings.ReplaceAll(gap, string(rune(joint)), "") }
 
 // shared returns the literal prefix that all values of a column have: what the scanner takes for a prefix, or the letters of words
 // such as node17. What values have in common beyond that is not kept: it would change with the next value, and the id with it.
