@@ -86,8 +86,14 @@ func (c *cutter) end() {
 	c.now, c.text = field{}, c.text[:0]
 }
 
-// plain reports whether a field is one word.
-func (f *field) plain() bool { return f.slots == 0 && len(f.at) <= 1 }
+// plain reports whether a field is one word, which does not look like a name.
+func (f *field) plain() bool {
+	return f.slots == 0 && (len(f.at) == 0 || len(f.at) == 1 && !nameLike(f.text))
+}
+
+func nameLike(w string) bool {
+	return identLike(w) || stemOf(w) > 0 || strings.IndexByte(w, '-') > 0
+}
 
 // outline is equal for templates that may align: a hash of their plain words, and of the keys of what else there is.
 func outline(fields []field) uint64 {
@@ -124,12 +130,12 @@ func (r *rendered) takes(s *rendered, fa, fb []field) bool {
 			continue
 		}
 		others++
-		if _, _, ok := r.hole(a, b); !ok {
+		if _, ok := r.holes(a, s, b); !ok {
 			return false
 		}
 		if r.frame(a) != s.frame(b) {
 			odd = true
-		} else if b.slots == 0 {
+		} else if b.slots == 0 && !nameLike(b.text) {
 			return false
 		}
 	}
@@ -148,27 +154,54 @@ func (r *rendered) frame(f *field) string {
 	return string(b)
 }
 
-// hole returns the literal text before and after the slot of field a that takes field b.
-func (r *rendered) hole(a, b *field) (before, after string, ok bool) {
-	if a.slots != 1 {
-		return "", "", false
+// holes returns where in the text of field b what each slot of field a takes begins and ends.
+func (r *rendered) holes(a *field, s *rendered, b *field) (at [][2]int, ok bool) {
+	if a.slots == 0 || a.last-a.first+1 != len(a.at) {
+		return nil, false
 	}
-	before, after, _ = strings.Cut(a.text, pattern.Wildcard)
-	if len(b.text) <= len(before)+len(after) || !strings.HasPrefix(b.text, before) || !strings.HasSuffix(b.text, after) {
-		return "", "", false
+	pieces := strings.Split(a.text, pattern.Wildcard)
+	last := len(pieces) - 1
+	if len(pieces) != a.slots+1 || !strings.HasPrefix(b.text, pieces[0]) || strings.IndexFunc(pieces[last], wordRune) >= 0 {
+		return nil, false
 	}
-	for i := range len(after) {
-		if classOf[after[i]]&isWord != 0 {
-			return "", "", false
+	from := len(pieces[0])
+	slot := a.first
+	for k := 1; k <= last; k++ {
+		n := -1
+		if k == last {
+			if strings.HasSuffix(b.text, pieces[k]) {
+				n = len(b.text) - len(pieces[k]) - from
+			}
+		} else if from < len(b.text) && pieces[k] != "" {
+			if n = strings.Index(b.text[from+1:], pieces[k]); n >= 0 {
+				n++
+			}
 		}
-	}
-	for i := a.first; i <= a.last; i++ {
-		p := &r.parts[i]
-		if p.slot && !p.void {
-			ok = p.kind == kindText || p.kind == kindIdent || p.kind == kindWord || p.kind == kindAny || p.kind == kindQuoted
+		if n <= 0 {
+			return nil, false
 		}
+		for !r.parts[slot].slot || r.parts[slot].void {
+			slot++
+		}
+		if b.text[from:from+n] != pattern.Wildcard && !r.parts[slot].general() {
+			return nil, false
+		}
+		slot++
+		at = append(at, [2]int{from, from + n})
+		from += n + len(pieces[k])
 	}
-	return before, after, ok
+	return at, true
+}
+
+func wordRune(r rune) bool { return r >= 0x80 || classOf[byte(r)]&isWord != 0 }
+
+// general reports whether a slot is known to hold words.
+func (p *part) general() bool {
+	switch p.kind { //nolint:exhaustive // the others are for values of one look
+	case kindText, kindIdent, kindWord, kindAny, kindQuoted:
+		return true
+	}
+	return false
 }
 
 // as returns b in the words of r, which takes it: the parts of r with the tokens of b.
@@ -186,19 +219,37 @@ func (r *rendered) as(b *rendered) rendered {
 			}
 			continue
 		}
-		before, _, _ := r.hole(&fa[i], &fb[i])
-		k := len(fb[i].at) - 1
-		for k > 0 && fb[i].at[k] > len(before) {
-			k--
-		}
-		for n := fa[i].first; n <= fa[i].last; n++ {
-			p := &out.parts[n]
-			if p.slot && !p.void {
-				first := &b.parts[fb[i].first+k]
-				p.first, p.last, p.skip = first.first, b.parts[fb[i].last].last, uint8(max(0, min(255, len(before)-fb[i].at[k])))
-				p.kind = joinKinds(p.kind, kindText)
+		at, _ := r.holes(&fa[i], b, &fb[i])
+		n := fa[i].first
+		for _, hole := range at {
+			for !r.parts[n].slot || r.parts[n].void {
+				n++
 			}
+			out.parts[n].take(&fb[i], b, hole)
+			n++
 		}
 	}
 	return out
+}
+
+// take makes a slot of the parts of field f between two places in its text.
+func (p *part) take(f *field, r *rendered, hole [2]int) {
+	first, last := 0, 0
+	for k := range f.at {
+		if f.at[k] <= hole[0] {
+			first = k
+		}
+		if f.at[k] < hole[1] {
+			last = k
+		}
+	}
+	last = max(first, last)
+	from := &r.parts[f.first+first]
+	p.first, p.last = from.first, r.parts[f.first+last].last
+	p.skip = uint8(max(0, min(255, hole[0]-f.at[first])))
+	if first == last && from.slot && from.word == "" {
+		p.kind = joinKinds(p.kind, from.kind)
+	} else {
+		p.kind = kindText
+	}
 }

@@ -7,7 +7,7 @@ func wordList(m []byte, i int, shut byte) (end int) {
 	for {
 		from := i
 		var c class
-		for i < len(m) && (classOf[m[i]]&(isWord|isPunct) != 0 || m[i] == ':' && addressColon(m, from, i)) {
+		for i < len(m) && (classOf[m[i]]&(isWord|isPunct) != 0 || m[i] == ':' && addressColon(m, from, i, shut)) {
 			c |= classOf[m[i]]
 			i++
 		}
@@ -37,12 +37,16 @@ func wordList(m []byte, i int, shut byte) (end int) {
 	}
 }
 
-// addressColon reports whether the colon at m[i] in a word that starts at from belongs to an address or a time.
-func addressColon(m []byte, from, i int) bool {
+// addressColon reports whether the colon at m[i] in a word that starts at from belongs to it: to an address, a time, or a name in
+// square brackets. In curly ones it ends a key.
+func addressColon(m []byte, from, i int, shut byte) bool {
 	if i == from || i+1 == len(m) {
 		return false
 	}
 	next := classOf[m[i+1]]
+	if shut == ']' && next&(isHexAlpha|isOtherAlpha) != 0 {
+		return true
+	}
 	return next&isSlash != 0 || next&isDigit != 0 && orClass(m[from:i])&(isDigit|isPunct) != 0
 }
 
