@@ -95,20 +95,30 @@ func nameLike(w string) bool {
 	return identLike(w) || stemOf(w) > 0 || strings.IndexByte(w, '-') > 0
 }
 
-// outline is equal for templates that may align: a hash of their plain words, and of the keys of what else there is.
-func outline(fields []field) uint64 {
-	h := uint64(len(fields)) * k1
+// outline is equal for templates that may align: a hash of their plain words, and of the keys of what else there is. It is 0 if there
+// is nothing else, or hardly anything that holds a template together.
+func outline(fields []field) uint32 {
+	h, odd, held := uint64(len(fields))*k1, false, 0
 	for i := range fields {
 		f := &fields[i]
 		text := f.text
-		if !f.plain() && !strings.Contains(text, `":`) {
-			key := strings.IndexByte(text, '=')
-			text = text[:max(key, 0)]
+		if !f.plain() {
+			odd = true
+			if !strings.Contains(text, `":`) {
+				key := strings.IndexByte(text, '=')
+				text = text[:max(key, 0)]
+			}
+		}
+		if text != "" {
+			held++
 		}
 		h = (h ^ hashBytes([]byte(text))) * k2
 		h ^= h >> 31
 	}
-	return h
+	if !odd || held == 0 {
+		return 0
+	}
+	return uint32(h >> 32)
 }
 
 // takes reports whether a template, with fields fa, has slots for all in which another differs. Where both have the same delimiters

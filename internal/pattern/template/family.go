@@ -19,16 +19,56 @@ import (
 type member struct{ group, cluster uint32 }
 
 type family struct {
-	key, stem uint64
-	outline   uint64
-	head      uint64 // the family whose template takes this one; its own key if none does
-	members   []member
-	placed    bool // stem, outline and head are known
+	key     uint64
+	one     [1]member // most families have one member
+	more    *[]member // all of them, if there are more
+	stem    uint32
+	outline uint32
+	head    uint32 // the place of the family whose template takes this one; its own if none does
+	placed  bool   // stem, outline and head are known
+	single  bool   // one is the member
+}
+
+func (f *family) members() []member {
+	switch {
+	case f.more != nil:
+		return *f.more
+	case f.single:
+		return f.one[:]
+	}
+	return nil
+}
+
+func (f *family) add(m member) {
+	switch {
+	case f.more != nil:
+		*f.more = append(*f.more, m)
+	case f.single:
+		f.more, f.single = &[]member{f.one[0], m}, false
+	default:
+		f.one[0], f.single = m, true
+	}
+}
+
+func (f *family) remove(m member) {
+	if f.more == nil {
+		f.single = f.single && f.one[0] != m
+		return
+	}
+	*f.more = slices.DeleteFunc(*f.more, func(x member) bool { return x == m })
+	if len(*f.more) == 1 {
+		f.one[0], f.single, f.more = (*f.more)[0], true, nil
+	}
+}
+
+// familyAt returns the place of the family with the key, or -1.
+func (l *Library) familyAt(key uint64) int {
+	return l.byKey.find(key, func(i int) bool { return l.families.at(i).key == key })
 }
 
 // family returns the family with the key, or nil.
 func (l *Library) family(key uint64) *family {
-	i := l.byKey.find(key, func(i int) bool { return l.families.at(i).key == key })
+	i := l.familyAt(key)
 	if i < 0 {
 		return nil
 	}
@@ -53,10 +93,10 @@ func (l *Library) newFamily(key uint64) *family {
 
 // dropFamily forgets a family that has lost all members.
 func (l *Library) dropFamily(key uint64) {
-	i := l.byKey.find(key, func(i int) bool { return l.families.at(i).key == key })
+	i := l.familyAt(key)
 	if f := l.families.at(i); f.placed {
-		l.byStem.remove(f.stem, i, l.familyStem)
-		l.byOutline.remove(f.outline, i, l.familyOutline)
+		l.byStem.remove(tableKey(f.stem), i, l.familyStem)
+		l.unline(f, i)
 	}
 	l.byKey.remove(key, i, l.familyKey)
 	*l.families.edit(i) = family{}
@@ -69,14 +109,15 @@ const minStem = 3
 // settle finds the patterns of the families whose keys are given and of those that share their first words. groups collects
 // the groups whose clusters may have got another pattern.
 func (l *Library) settle(keys map[uint64]struct{}, made renderings, groups map[uint32]struct{}, run *learning) {
-	stems, outlines := map[uint64]struct{}{}, map[uint64]struct{}{}
+	stems, outlines := map[uint32]struct{}{}, map[uint32]struct{}{}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		f := l.family(key)
 		if f.placed {
 			stems[f.stem] = struct{}{}
+			stems[l.families.at(int(f.head)).stem] = struct{}{}
 			outlines[f.outline] = struct{}{}
 		}
-		if len(f.members) == 0 {
+		if len(f.members()) == 0 {
 			l.dropFamily(key)
 			continue
 		}
@@ -96,32 +137,47 @@ func (l *Library) settle(keys map[uint64]struct{}, made renderings, groups map[u
 
 // locate puts a family where those are found that it may belong to.
 func (l *Library) locate(f *family, made renderings) {
-	r := l.least(f.members, made)
+	r := l.least(f.members(), made)
 	o := outline(r.fields())
 	if f.placed && f.outline == o {
 		return
 	}
-	i := l.byKey.find(f.key, func(i int) bool { return l.families.at(i).key == f.key })
+	i := l.familyAt(f.key)
 	if f.placed {
-		l.byOutline.remove(f.outline, i, l.familyOutline)
+		l.unline(f, i)
 	}
 	f.outline = o
-	if !f.placed {
-		f.stem, f.head, f.placed = r.stem(), f.key, true
-		l.byStem.insert(f.stem, i, l.familyStem)
+	if o == 0 {
+		f.head = uint32(i)
 	}
-	l.byOutline.insert(f.outline, i, l.familyOutline)
+	if !f.placed {
+		f.stem, f.head, f.placed = r.stem(), uint32(i), true
+		l.byStem.insert(tableKey(f.stem), i, l.familyStem)
+	}
+	if f.outline != 0 {
+		l.byOutline.insert(tableKey(f.outline), i, l.familyOutline)
+	}
 }
 
-func (l *Library) familyOutline(i int) uint64 { return l.families.at(i).outline }
+// unline takes a family from those with its outline.
+func (l *Library) unline(f *family, i int) {
+	if f.outline != 0 {
+		l.byOutline.remove(tableKey(f.outline), i, l.familyOutline)
+	}
+}
+
+func (l *Library) familyOutline(i int) uint64 { return tableKey(l.families.at(i).outline) }
+
+// tableKey makes a key of a table of 32 bits.
+func tableKey(x uint32) uint64 { return uint64(x) << 7 }
 
 // maxAligned bounds the families with one outline that are compared with each other.
 const maxAligned = 64
 
 // outlined returns the keys of the families with an outline, sorted.
-func (l *Library) outlined(o uint64) []uint64 {
+func (l *Library) outlined(o uint32) []uint64 {
 	var keys []uint64
-	l.byOutline.all(o, func(i int) {
+	l.byOutline.all(tableKey(o), func(i int) {
 		if f := l.families.at(i); f.outline == o {
 			keys = append(keys, f.key)
 		}
@@ -131,7 +187,10 @@ func (l *Library) outlined(o uint64) []uint64 {
 }
 
 // alignAll finds which families with an outline take others, and collects the first words of those for which that matters.
-func (l *Library) alignAll(o uint64, made renderings, stems map[uint64]struct{}) {
+func (l *Library) alignAll(o uint32, made renderings, stems map[uint32]struct{}) {
+	if o == 0 {
+		return
+	}
 	keys := l.outlined(o)
 	heads := make([]uint64, len(keys))
 	copy(heads, keys)
@@ -139,16 +198,17 @@ func (l *Library) alignAll(o uint64, made renderings, stems map[uint64]struct{})
 		l.align(keys, heads, made)
 	}
 	for i, key := range keys {
-		f := l.family(key)
-		if f.head == heads[i] && heads[i] == key {
+		f, now := l.family(key), uint32(l.familyAt(heads[i]))
+		if f.head == now && heads[i] == key {
 			continue
 		}
-		for _, k := range []uint64{key, f.head, heads[i]} {
-			if h := l.family(k); h != nil && h.placed {
+		for _, k := range []uint32{f.head, now} {
+			if h := l.families.at(int(k)); h.placed {
 				stems[h.stem] = struct{}{}
 			}
 		}
-		f.head = heads[i]
+		stems[f.stem] = struct{}{}
+		f.head = now
 	}
 }
 
@@ -158,7 +218,7 @@ func (l *Library) align(keys, heads []uint64, made renderings) {
 	fields := make([][]field, len(keys))
 	texts := make([]string, len(keys))
 	for i, key := range keys {
-		reps[i] = l.least(l.family(key).members, made)
+		reps[i] = l.least(l.family(key).members(), made)
 		fields[i] = reps[i].fields()
 		texts[i] = reps[i].text(nil)
 	}
@@ -169,7 +229,7 @@ func (l *Library) align(keys, heads []uint64, made renderings) {
 			if a == b || len(texts[a]) >= len(texts[to[b]]) && (to[b] != b || len(texts[a]) >= len(texts[b])) {
 				continue
 			}
-			if reps[a].takes(&reps[b], fields[a], fields[b]) && l.takesAll(&reps[a], fields[a], l.family(keys[b]).members, made) {
+			if reps[a].takes(&reps[b], fields[a], fields[b]) && l.takesAll(&reps[a], fields[a], l.family(keys[b]).members(), made) {
 				to[b] = a
 			}
 		}
@@ -179,7 +239,7 @@ func (l *Library) align(keys, heads []uint64, made renderings) {
 		for to[a] != a {
 			a = to[a]
 		}
-		if a != to[b] && !l.takesAll(&reps[a], fields[a], l.family(keys[b]).members, made) {
+		if a != to[b] && !l.takesAll(&reps[a], fields[a], l.family(keys[b]).members(), made) {
 			a = b
 		}
 		heads[b] = keys[a]
@@ -198,10 +258,10 @@ func (l *Library) takesAll(r *rendered, fields []field, members []member, made r
 }
 
 // keysOf returns the keys of the families with a stem, sorted.
-func (l *Library) keysOf(stem uint64) []uint64 {
+func (l *Library) keysOf(stem uint32) []uint64 {
 	var keys []uint64
-	l.byStem.all(stem, func(i int) {
-		if f := l.families.at(i); f.stem == stem && f.head == f.key {
+	l.byStem.all(tableKey(stem), func(i int) {
+		if f := l.families.at(i); f.stem == stem && int(f.head) == i {
 			keys = append(keys, f.key)
 		}
 	})
@@ -209,13 +269,13 @@ func (l *Library) keysOf(stem uint64) []uint64 {
 	return keys
 }
 
-func (l *Library) familyStem(i int) uint64 { return l.families.at(i).stem }
+func (l *Library) familyStem(i int) uint64 { return tableKey(l.families.at(i).stem) }
 
 // bundle is the families of one pattern: the first has the template, the others have a tail more.
 type bundle struct{ keys []uint64 }
 
 // bundles finds which families with the same first words belong together.
-func (l *Library) bundles(stem uint64, made renderings) []bundle {
+func (l *Library) bundles(stem uint32, made renderings) []bundle {
 	list := l.keysOf(stem)
 	switch len(list) {
 	case 0:
@@ -226,7 +286,7 @@ func (l *Library) bundles(stem uint64, made renderings) []bundle {
 	root := make(map[uint64]uint64, len(list))
 	for _, key := range list {
 		root[key] = key
-		r := l.least(l.family(key).members, made)
+		r := l.least(l.family(key).members(), made)
 		for _, p := range r.prefixes() {
 			if k, ok := slices.BinarySearch(list, p); ok {
 				root[key] = list[k]
@@ -258,21 +318,26 @@ func (l *Library) bundles(stem uint64, made renderings) []bundle {
 
 // copies returns the members of a family, and of those that it takes, in the words of the family.
 func (l *Library) copies(key uint64, made renderings) (members []member, reps []rendered) {
-	f := l.family(key)
-	members = slices.Clone(f.members)
+	at := l.familyAt(key)
+	f := l.families.at(at)
+	members = slices.Clone(f.members())
 	for _, m := range members {
 		reps = append(reps, l.rendered(m, made))
 	}
 	var head rendered
-	for _, other := range l.outlined(f.outline) {
+	var others []uint64
+	if f.outline != 0 {
+		others = l.outlined(f.outline)
+	}
+	for _, other := range others {
 		o := l.family(other)
-		if other == key || o.head != key {
+		if other == key || int(o.head) != at {
 			continue
 		}
 		if head.parts == nil {
-			head = l.least(f.members, made)
+			head = l.least(f.members(), made)
 		}
-		for _, m := range o.members {
+		for _, m := range o.members() {
 			r := l.rendered(m, made)
 			members = append(members, m)
 			reps = append(reps, head.as(&r))

@@ -118,7 +118,7 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, r
 		key := grp.clusters[c].key
 		keys[key] = struct{}{}
 		f := l.family(key)
-		f.members = slices.DeleteFunc(f.members, func(m member) bool { return m == member{g, uint32(c)} })
+		f.remove(member{g, uint32(c)})
 	}
 	grp.clusters = nil
 	var clusters []cluster
@@ -155,7 +155,7 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, r
 		if f == nil {
 			f = l.newFamily(ref.key)
 		}
-		f.members = append(f.members, m)
+		f.add(m)
 	}
 	grp.sorted = true
 	view.lookup(l, clusters)

@@ -183,12 +183,12 @@ func (r *rendered) partOf(n int) int {
 }
 
 // stem is the hash of the first minStem elements.
-func (r *rendered) stem() uint64 {
+func (r *rendered) stem() uint32 {
 	h := uint64(k1)
 	for i := range r.partOf(minStem) {
 		h = r.mix(h, i)
 	}
-	return h
+	return uint32(h >> 32)
 }
 
 // prefixes returns the words of the templates that this one may be with a tail more, the shortest first.
