@@ -29,9 +29,6 @@ func (r *recognition) encode(library string, entry *feed.Entry, in recognizeArgs
 	b = number(b, `,"lines":`, int64(len(r.lines)))
 	b = number(b, `,"known":`, int64(r.known))
 	b = number(b, `,"unknown":`, int64(len(r.lines)-r.known-r.folded))
-	if r.folded > 0 {
-		b = number(b, `,"continued":`, int64(r.folded))
-	}
 	b, position := r.encodePatterns(b, library, entry, room/2)
 	b, groups := r.encodeUnknowns(b, room*3/4)
 	if in.Detail == "lines" {
@@ -150,8 +147,6 @@ func encodeNear(b []byte, n template.Near) []byte {
 	b = jsonrpc.AppendString(b, cut(n.Want, maxValue))
 	b = append(b, `,"got":`...)
 	b = jsonrpc.AppendString(b, cut(n.Got, maxValue))
-	b = append(b, `,"score":`...)
-	b = strconv.AppendFloat(b, round(n.Score), 'f', -1, 64)
 	return append(b, '}')
 }
 

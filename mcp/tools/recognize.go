@@ -39,16 +39,15 @@ type recognizeArgs struct {
 
 // recognized is the shape of the answer, which encodeRecognized writes by hand.
 type recognized struct {
-	Library   string            `json:"library"`
-	Revision  int64             `json:"revision"`
-	Lines     int               `json:"lines"`
-	Known     int               `json:"known"`
-	Unknown   int               `json:"unknown"`
-	Continued int               `json:"continued,omitempty"` // lines that go on with the one before; with known and unknown, all lines
-	Patterns  []recognizedTable `json:"patterns"`            // the most frequent first
-	Unknowns  []unknownGroup    `json:"unknowns,omitempty"`
-	Results   []lineResult      `json:"results,omitempty"` // one a line, in order
-	Omitted   int               `json:"omitted,omitempty"` // lines at the end that have no result here
+	Library  string            `json:"library"`
+	Revision int64             `json:"revision"`
+	Lines    int               `json:"lines"` // those that go on with the one before are neither known nor unknown
+	Known    int               `json:"known"`
+	Unknown  int               `json:"unknown"`
+	Patterns []recognizedTable `json:"patterns"` // the most frequent first
+	Unknowns []unknownGroup    `json:"unknowns,omitempty"`
+	Results  []lineResult      `json:"results,omitempty"` // one a line, in order
+	Omitted  int               `json:"omitted,omitempty"` // lines at the end that have no result here
 }
 
 type recognizedTable struct {
@@ -77,7 +76,6 @@ type nearPattern struct {
 	Token    int        `json:"token"` // the first that differs, from 0
 	Want     string     `json:"want"`
 	Got      string     `json:"got"`
-	Score    float64    `json:"score"`
 }
 
 type lineResult struct {
