@@ -38,6 +38,8 @@ var outputs = []struct {
 	{command: "patterns values", value: valuesView{}},
 	{command: "patterns compare", value: comparisonView{}},
 	{command: "patterns draw", value: drawnView{}},
+	{command: "patterns define, describe, merge, split, pin, unpin, ignore, unignore and undo", value: editView{}},
+	{command: "patterns history", value: historyView{}},
 	{command: "patterns export", value: exportView{}, lines: true},
 	{command: "recognize", value: answer{}, lines: true},
 	{command: "workflows list", value: struct {

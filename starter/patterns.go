@@ -26,6 +26,11 @@ type patternView struct {
 	ID          pattern.ID     `json:"id"`
 	Name        string         `json:"name,omitempty"`
 	Description string         `json:"description,omitempty"`
+	Tags        []string       `json:"tags,omitempty"`
+	Owner       string         `json:"owner,omitempty"`
+	Severity    string         `json:"severity,omitempty"`
+	Ignored     bool           `json:"ignored,omitempty"`
+	Origin      pattern.Origin `json:"origin,omitempty"` // own, merged, split or pinned; left out for mined
 	Template    string         `json:"template"`
 	Slots       []pattern.Slot `json:"slots"`
 	State       string         `json:"state,omitempty"`
@@ -51,7 +56,8 @@ type exampleView struct {
 
 func viewOf(r postgres.PatternRow, histogram []postgres.Bucket) patternView {
 	v := patternView{
-		ID: r.ID, Name: r.Name, Description: r.Description, Template: r.Template, Slots: r.Slots, State: r.State,
+		ID: r.ID, Name: r.Name, Description: r.Description, Tags: r.Tags, Owner: r.Owner, Severity: r.Severity, Ignored: r.Ignored,
+		Origin: r.Origin, Template: r.Template, Slots: r.Slots, State: r.State,
 		Lines: r.Lines, FirstSeen: instant(r.FirstSeen), LastSeen: instant(r.LastSeen), Version: r.Version, Aliases: r.Aliases,
 	}
 	for _, b := range histogram {
@@ -72,12 +78,13 @@ func instant(t time.Time) *time.Time {
 func (a *app) patternsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "patterns",
-		Short: "Mine, cluster, list, show and compare patterns",
+		Short: "Mine, cluster, list, show, compare and edit patterns",
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.mineCommand(), a.listCommand(), a.showCommand(), a.compareCommand(), a.valuesCommand())
 	c.AddCommand(a.drawCommand(), a.exportCommand(), a.similarCommand(), a.clusterCommand())
+	c.AddCommand(a.editCommands()...)
 	return c
 }
 
@@ -131,13 +138,14 @@ func (a *app) listCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVarP(&library, "library", "l", defaultLibrary, "the library")
-	f.StringVarP(&l.Query, "query", "q", "", "only patterns whose template or name has this text")
+	f.StringVarP(&l.Query, "query", "q", "", "only patterns whose template or name has this text, or that have this tag")
 	f.StringVar(&l.Sort, "sort", "lines", "lines, recent, new or name")
 	f.StringVar(&since, "since", "", "seen at or after: a time, or a span back from now (90m, 2d)")
 	f.StringVar(&until, "until", "", "first seen before")
 	f.StringVar(&l.State, "state", "", "active (default) or retired")
 	f.IntVarP(&l.Limit, "limit", "n", 50, "at most so many (1 to 1000)")
 	f.StringVar(&l.After, "after", "", "the cursor that the page before ended with")
+	f.BoolVar(&l.Ignored, "ignored", false, "ignored patterns too")
 	return c
 }
 
@@ -256,6 +264,17 @@ func (a *app) printPattern(v patternView) error {
 	fmt.Fprintf(&b, "%s  %s\n", v.ID, v.Template)
 	if v.Name != "" {
 		fmt.Fprintf(&b, "name      %s\n", v.Name)
+	}
+	ignored := ""
+	if v.Ignored {
+		ignored = "yes"
+	}
+	for _, f := range [][2]string{
+		{"about", v.Description}, {"tags", strings.Join(v.Tags, ", ")}, {"owner", v.Owner}, {"severity", v.Severity}, {"origin", string(v.Origin)}, {"ignored", ignored},
+	} {
+		if f[1] != "" {
+			fmt.Fprintf(&b, "%-9s %s\n", f[0], f[1])
+		}
 	}
 	fmt.Fprintf(&b, "lines     %s\nseen      %s to %s\n", count(v.Lines), shownPointer(v.FirstSeen), shownPointer(v.LastSeen))
 	counts := make([]int64, len(v.Histogram))

@@ -26,6 +26,11 @@ type answer struct {
 	Known      bool              `json:"known"`
 	PatternID  pattern.ID        `json:"pattern_id,omitempty"`
 	Name       string            `json:"name,omitempty"`
+	Severity   string            `json:"severity,omitempty"`
+	Owner      string            `json:"owner,omitempty"`
+	Tags       []string          `json:"tags,omitempty"`
+	Ignored    bool              `json:"ignored,omitempty"`
+	Origin     pattern.Origin    `json:"origin,omitempty"`
 	Template   string            `json:"template,omitempty"`
 	Values     map[string]string `json:"values,omitempty"`
 	Confidence float64           `json:"confidence"`
@@ -134,9 +139,10 @@ func answerOf(entry *feed.Entry, text, message []byte, m *template.Match) answer
 		return ans
 	}
 	ans.Known, ans.PatternID, ans.Confidence = true, m.Pattern, m.Confidence
-	ans.Name = entry.Names(m.Pattern)
+	note := entry.Notes(m.Pattern)
+	ans.Name, ans.Severity, ans.Owner, ans.Tags, ans.Ignored = note.Name, note.Severity, note.Owner, note.Tags, note.Ignored
 	p, _ := entry.Index.Pattern(m.Pattern)
-	ans.Template = p.Template
+	ans.Template, ans.Origin = p.Template, p.Origin
 	for i, s := range p.Slots {
 		if i < len(m.Values) {
 			if ans.Values == nil {

@@ -119,6 +119,7 @@ func TestStack(t *testing.T) {
 	require.NoError(t, os.WriteFile(logFile, sampleLog(3000), 0o644))
 	mineTwice(t, s, logFile)
 	id := read(t, s)
+	editAndUndo(t, s, id)
 	recogniseAndControl(t, s, id)
 
 	var findings []finding
@@ -343,6 +344,79 @@ func read(t *testing.T, s shell) string {
 	_, errs, code = s.run("", "patterns", "list", "--workspace", "elsewhere")
 	require.Equal(t, codeDenied, code, errs)
 	return id
+}
+
+// editAndUndo makes each edit of the command line and takes it back.
+func editAndUndo(t *testing.T, s shell, id string) {
+	t.Helper()
+	list := func(args ...string) (out []patternView) {
+		var l struct{ Patterns []patternView }
+		s.ok(&l, "", append([]string{"patterns", "list"}, args...)...)
+		for i := range l.Patterns { // the past is not undone: versions, and ids that were given out meanwhile
+			l.Patterns[i].Version, l.Patterns[i].Aliases = 0, nil
+		}
+		return l.Patterns
+	}
+	before := list()
+	var made editView
+	var last int64
+	do := func(args ...string) {
+		t.Helper()
+		s.ok(&made, "", append([]string{"patterns"}, args...)...)
+		require.Equal(t, "completed", made.State)
+		require.Len(t, made.Edits, 1)
+		last = made.Edits[0].Number
+	}
+	undo := func() {
+		t.Helper()
+		do("undo", fmt.Sprint(last), "--reason", "only a test")
+		require.Equal(t, before, list())
+	}
+	do("define", "<what:word> <n:number> from <rest>", "--name", "mine", "--severity", "warning", "--tag", "a,b", "--reason", "a test")
+	require.Equal(t, []patternView{{Name: "mine", Severity: "warning", Tags: []string{"a", "b"}, Origin: "own"}}, notes(list("--query", "mine")))
+	undo()
+	do("describe", id, "--owner", "team", "--description", "words")
+	require.Equal(t, []patternView{{Owner: "team", Description: "words"}}, notes(list("--query", id)))
+	undo()
+	do("ignore", id)
+	require.Empty(t, list("--query", id))
+	require.Len(t, list("--query", id, "--ignored"), 1)
+	do("unignore", id)
+	require.Equal(t, before, list())
+	do("undo", fmt.Sprint(last)) // ignored again
+	require.Empty(t, list("--query", id))
+	do("undo", fmt.Sprint(last)) // and not
+	require.Equal(t, before, list())
+	do("pin", id)
+	require.Equal(t, []patternView{{Origin: "pinned"}}, notes(list("--query", id)))
+	do("unpin", id)
+	require.Equal(t, before, list())
+	do("merge", id, string(before[1].ID), "--into", "all in <one>")
+	require.Len(t, list(), len(before)-1)
+	require.Contains(t, s.ok(nil, "", "patterns", "show", id), "all in <*>", "an earlier id")
+	undo()
+	var history historyView
+	s.ok(&history, "", "patterns", "history", id)
+	require.NotEmpty(t, history.Edits)
+	require.Equal(t, "only a test", history.Edits[0].Reason)
+	require.True(t, history.Edits[1].Undone)
+	require.Contains(t, s.ok(nil, "", "patterns", "history"), "undone")
+	_, errs, code := s.run("", "patterns", "split", id, "--slot", "nonsense")
+	require.Equal(t, codeUsage, code, errs)
+	require.Contains(t, errs, "slot")
+	_, errs, code = s.run("", "patterns", "undo", "999")
+	require.Equal(t, codeUsage, code, errs)
+	_, errs, code = s.run("", "patterns", "pin", id, "--base-revision", "1")
+	require.Equal(t, codeUsage, code, errs)
+	require.Contains(t, errs, "is at revision")
+}
+
+// notes are what people said of patterns, and nothing else of them.
+func notes(all []patternView) (out []patternView) {
+	for _, p := range all {
+		out = append(out, patternView{Name: p.Name, Description: p.Description, Tags: p.Tags, Owner: p.Owner, Severity: p.Severity, Origin: p.Origin})
+	}
+	return out
 }
 
 // recogniseAndControl asks what lines are, in this process and over MCP, and looks at the workflows.

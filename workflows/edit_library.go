@@ -14,6 +14,9 @@ type EditLibraryInput = activities.EditInput
 // EditLibraryResult says what the edits made.
 type EditLibraryResult = activities.Edited
 
+// editLibrary is the name of the workflow type.
+const editLibrary = "EditLibrary"
+
 // EditLibrary edits the patterns of a library as a person says, once, however often it is interrupted: the ledger of edits
 // knows its Workflow ID.
 func EditLibrary(ctx workflow.Context, in EditLibraryInput) (*EditLibraryResult, error) {

@@ -132,6 +132,7 @@ type Status struct {
 	Progress   *Progress              `json:"progress,omitempty"`
 	Result     *ProcessPatternsResult `json:"result,omitempty"`  // when ProcessPatterns completed
 	Trained    *TrainSeriesResult     `json:"trained,omitempty"` // when TrainSeries completed
+	Edited     *EditLibraryResult     `json:"edited,omitempty"`  // when EditLibrary completed
 	Failure    *Failure               `json:"failure,omitempty"` // when failed
 	StartedAt  time.Time              `json:"started_at"`
 	ClosedAt   *time.Time             `json:"closed_at,omitempty"`
@@ -170,7 +171,7 @@ func Describe(ctx context.Context, c client.Client, workflowID string) (Status, 
 	result := s.resultOf(info.GetType().GetName())
 	err = c.GetWorkflow(ctx, workflowID, s.RunID).GetWithOptions(ctx, result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
 	if err != nil {
-		s.Result, s.Trained = nil, nil
+		s.Result, s.Trained, s.Edited = nil, nil, nil
 	}
 	switch {
 	case err == nil:
@@ -189,9 +190,13 @@ func Describe(ctx context.Context, c client.Client, workflowID string) (Status, 
 
 // resultOf makes room for the result of a workflow of a type.
 func (s *Status) resultOf(kind string) any {
-	if kind == trainSeries {
+	switch kind {
+	case trainSeries:
 		s.Trained = &TrainSeriesResult{}
 		return s.Trained
+	case editLibrary:
+		s.Edited = &EditLibraryResult{}
+		return s.Edited
 	}
 	s.Result = &ProcessPatternsResult{}
 	return s.Result

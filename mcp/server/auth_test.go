@@ -334,7 +334,8 @@ func TestRolesAndWorkspaces(t *testing.T) {
 	viewer := k.db.Member(t, admin.WorkspaceID, access.Viewer)
 	c := k.client(t, viewer, true)
 	require.False(t, c.tool(t, "list_patterns", `{}`).IsError)
-	for _, tool := range []string{"mine_patterns", "control_workflow"} {
+	require.False(t, c.tool(t, "list_edits", `{}`).IsError)
+	for _, tool := range []string{"mine_patterns", "control_workflow", "edit_pattern", "describe_pattern"} {
 		r := c.tool(t, tool, `{"lines":["a"],"id":"x","action":"cancel"}`)
 		require.True(t, r.IsError)
 		require.Contains(t, r.Content[0].Text, tool+" needs the role editor in workspace one; you have viewer")
@@ -367,6 +368,9 @@ func TestRolesAndWorkspaces(t *testing.T) {
 	require.Equal(t, "two", h.Workspace)
 }
 
+// changing are the tools that change something.
+var changing = []string{"mine_patterns", "control_workflow", "edit_pattern", "describe_pattern"}
+
 func TestReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	k := newStack(t, func(c *server.Config) { c.ReadOnly = true })
@@ -380,7 +384,11 @@ func TestReadOnlyServer(t *testing.T) {
 		}
 	}
 	require.Len(t, list.Tools, reading)
-	for _, tool := range []string{"mine_patterns", "control_workflow"} {
+	for _, tool := range list.Tools {
+		require.NotContains(t, changing, tool.Name)
+	}
+	require.Contains(t, list.Tools, struct{ Name string }{"list_edits"})
+	for _, tool := range changing {
 		a := c.call(t, "tools/call", `"name":"`+tool+`","arguments":{}`, tool)
 		require.NotNil(t, a.Error, tool)
 	}

@@ -150,6 +150,7 @@ func TestDurablePath(t *testing.T) {
 		require.Equal(t, first.WorkflowID, all.Workflows[0].ID)
 	}
 	minesRecords(t, c)
+	editOverMCP(t, c, thief)
 	var health struct{ Temporal string }
 	c.into(t, &health, "health", `{}`)
 	require.Equal(t, "ok", health.Temporal)
@@ -199,4 +200,103 @@ func minesRecords(t *testing.T, c *client) {
 	r := c.tool(t, "mine_patterns", `{"library":"events","kind":"series","lines":"a line"}`)
 	require.True(t, r.IsError)
 	require.Contains(t, r.Content[0].Text, "must be one of lines, record")
+}
+
+type edited struct {
+	WorkflowID string `json:"workflow_id"`
+	State      string
+	Number     int64
+	Revision   int64
+	Existed    bool
+	Patterns   []struct {
+		ID    string
+		Lines int64
+	}
+}
+
+// editOverMCP makes edits in the library http, sees them in what the reading tools say, and takes them back.
+func editOverMCP(t *testing.T, c, thief *client) {
+	t.Helper()
+	list := func() string { return string(c.tool(t, "list_patterns", `{"library":"http"}`).Structured) }
+	var all struct {
+		Patterns []struct {
+			ID, Name, Template, Severity, Owner, Origin string
+			Tags                                        []string
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(list()), &all))
+	first, second := all.Patterns[0], all.Patterns[1]
+	before := all.Patterns
+	var e edited
+	do := func(tool, args string) {
+		t.Helper()
+		e = edited{}
+		c.into(t, &e, tool, strings.Replace(args, "{", `{"library":"http",`, 1))
+		require.Equal(t, "completed", e.State)
+	}
+	undo := func() {
+		t.Helper()
+		do("edit_pattern", `{"action":"undo","edit":`+string(must(json.Marshal(e.Number)))+`}`)
+		require.NoError(t, json.Unmarshal([]byte(list()), &all))
+		require.Equal(t, before, all.Patterns)
+	}
+	do("describe_pattern", `{"pattern":"`+first.ID+`","name":"a name","severity":"error","owner":"team","tags":["x","y"],"reason":"to know it"}`)
+	var got struct {
+		Patterns []struct {
+			Name, Severity, Owner string
+			Ignored               bool
+		}
+	}
+	var detail struct{ Examples []struct{ Line string } }
+	c.into(t, &detail, "get_pattern", `{"library":"http","id":"`+first.ID+`"}`)
+	line := string(must(json.Marshal(detail.Examples[0].Line)))
+	c.into(t, &got, "recognize", `{"library":"http","after_revision":`+string(must(json.Marshal(e.Revision)))+`,"lines":[`+line+`]}`)
+	require.Equal(t, "a name error team", got.Patterns[0].Name+" "+got.Patterns[0].Severity+" "+got.Patterns[0].Owner)
+	undo()
+	do("describe_pattern", `{"pattern":"`+first.ID+`","ignored":true}`)
+	require.NotContains(t, list(), first.ID)
+	c.into(t, &got, "recognize", `{"library":"http","after_revision":`+string(must(json.Marshal(e.Revision)))+`,"lines":[`+line+`]}`)
+	require.True(t, got.Patterns[0].Ignored, "still recognised")
+	undo()
+	do("edit_pattern", `{"action":"merge","patterns":["`+first.ID+`","`+second.ID+`"],"template":"both of <them>","key":"once"}`)
+	merged := e
+	do("edit_pattern", `{"action":"merge","patterns":["`+first.ID+`","`+second.ID+`"],"template":"both of <them>","key":"once"}`)
+	require.Equal(t, merged.Number, e.Number)
+	require.True(t, e.Existed)
+	c.into(t, &all, "list_patterns", `{"library":"http"}`)
+	require.Len(t, all.Patterns, len(before)-1)
+	undo()
+	do("edit_pattern", `{"action":"define","template":"something <else:word> entirely"}`)
+	c.into(t, &got, "recognize", `{"library":"http","header":false,"after_revision":`+string(must(json.Marshal(e.Revision)))+`,"lines":["something new entirely"]}`)
+	require.Len(t, got.Patterns, 1, "also what nobody has seen")
+	undo()
+	do("edit_pattern", `{"action":"pin","patterns":["`+first.ID+`"]}`)
+	do("edit_pattern", `{"action":"unpin","patterns":"`+first.ID+`"}`)
+	require.NoError(t, json.Unmarshal([]byte(list()), &all))
+	require.Equal(t, before, all.Patterns)
+
+	var history struct {
+		Edits []struct {
+			Number, Undoes   int64
+			Action, Reason   string
+			Undone, Undoable bool
+		}
+	}
+	c.into(t, &history, "list_edits", `{"library":"http","pattern":"`+first.ID+`"}`)
+	last := history.Edits[len(history.Edits)-1]
+	require.Equal(t, "to know it", last.Reason)
+	require.True(t, last.Undone)
+	for want, args := range map[string]string{
+		"undone already":              `{"action":"undo","edit":1}`,
+		"looks like a value":          `{"action":"define","template":"status=500"}`,
+		"has no slot":                 `{"action":"split","patterns":["` + first.ID + `"],"slot":"nonsense"}`,
+		"no pattern p000000000000000": `{"action":"pin","patterns":["p0000000000000000"]}`,
+	} {
+		r := c.tool(t, "edit_pattern", strings.Replace(args, "{", `{"library":"http",`, 1))
+		require.True(t, r.IsError)
+		require.Contains(t, r.Content[0].Text, want)
+	}
+	r := thief.tool(t, "edit_pattern", `{"library":"http","action":"pin","patterns":["`+first.ID+`"]}`)
+	require.True(t, r.IsError)
+	require.Contains(t, r.Content[0].Text, "no library")
 }
