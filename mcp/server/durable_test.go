@@ -243,20 +243,19 @@ func editOverMCP(t *testing.T, c, thief *client) {
 	do("describe_pattern", `{"pattern":"`+first.ID+`","name":"a name","severity":"error","owner":"team","tags":["x","y"],"reason":"to know it"}`)
 	var got struct {
 		Patterns []struct {
-			Name, Severity, Owner string
-			Ignored               bool
+			Name, Note string
 		}
 	}
 	var detail struct{ Examples []struct{ Line string } }
 	c.into(t, &detail, "get_pattern", `{"library":"http","id":"`+first.ID+`"}`)
 	line := string(must(json.Marshal(detail.Examples[0].Line)))
 	c.into(t, &got, "recognize", `{"library":"http","after_revision":`+string(must(json.Marshal(e.Revision)))+`,"lines":[`+line+`]}`)
-	require.Equal(t, "a name error team", got.Patterns[0].Name+" "+got.Patterns[0].Severity+" "+got.Patterns[0].Owner)
+	require.Equal(t, "a name: severity error; owner team; tags x, y", got.Patterns[0].Name+": "+got.Patterns[0].Note)
 	undo()
 	do("describe_pattern", `{"pattern":"`+first.ID+`","ignored":true}`)
 	require.NotContains(t, list(), first.ID)
 	c.into(t, &got, "recognize", `{"library":"http","after_revision":`+string(must(json.Marshal(e.Revision)))+`,"lines":[`+line+`]}`)
-	require.True(t, got.Patterns[0].Ignored, "still recognised")
+	require.Equal(t, "ignored", got.Patterns[0].Note, "still recognised")
 	undo()
 	do("edit_pattern", `{"action":"merge","patterns":["`+first.ID+`","`+second.ID+`"],"template":"both of <them>","key":"once"}`)
 	merged := e

@@ -3,10 +3,12 @@ package tools
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
+	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/mcp/tools/jsonrpc"
 )
 
@@ -65,7 +67,7 @@ func encodePattern(b []byte, library string, entry *feed.Entry, row *tableRow) [
 		b = append(b, `,"name":`...)
 		b = jsonrpc.AppendString(b, name)
 	}
-	b = encodeNote(b, entry, row.pattern.ID)
+	b = encodeNote(b, entry, row.pattern)
 	b = append(b, `,"template":`...)
 	b = jsonrpc.AppendString(b, cut(row.pattern.Template, maxExample))
 	b = append(b, `,"slots":[`...)
@@ -83,24 +85,27 @@ func encodePattern(b []byte, library string, entry *feed.Entry, row *tableRow) [
 	return append(b, '}')
 }
 
-// encodeNote writes what people said of a pattern, as far as it matters to who meets a line of it.
-func encodeNote(b []byte, entry *feed.Entry, id pattern.ID) []byte {
-	if entry.Notes == nil {
-		return b
+// encodeNote writes in a few words what people said of a pattern: it is for whoever meets a line of it, and short because the
+// schema of the answer is.
+func encodeNote(b []byte, entry *feed.Entry, p pattern.Pattern) []byte {
+	var n postgres.Note
+	if entry.Notes != nil {
+		n = entry.Notes(p.ID)
 	}
-	n := entry.Notes(id)
-	if n.Severity != "" {
-		b = append(b, `,"severity":`...)
-		b = jsonrpc.AppendString(b, n.Severity)
-	}
-	if n.Owner != "" {
-		b = append(b, `,"owner":`...)
-		b = jsonrpc.AppendString(b, n.Owner)
+	var parts []string
+	for _, f := range [][2]string{{"severity", n.Severity}, {"owner", n.Owner}, {"tags", strings.Join(n.Tags, ", ")}, {"origin", string(p.Origin)}} {
+		if f[1] != "" {
+			parts = append(parts, f[0]+" "+f[1])
+		}
 	}
 	if n.Ignored {
-		b = append(b, `,"ignored":true`...)
+		parts = append(parts, "ignored")
 	}
-	return b
+	if len(parts) == 0 {
+		return b
+	}
+	b = append(b, `,"note":`...)
+	return jsonrpc.AppendString(b, strings.Join(parts, "; "))
 }
 
 func nameOf(entry *feed.Entry, id pattern.ID) string {

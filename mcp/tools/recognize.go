@@ -53,9 +53,7 @@ type recognized struct {
 type recognizedTable struct {
 	ID       pattern.ID `json:"id"`
 	Name     string     `json:"name,omitempty"`
-	Severity string     `json:"severity,omitempty"`
-	Owner    string     `json:"owner,omitempty"`
-	Ignored  bool       `json:"ignored,omitempty"`
+	Note     string     `json:"note,omitempty"` // what people said: severity error; owner team; tags a, b; origin own; ignored
 	Template string     `json:"template"`
 	Slots    []string   `json:"slots"`
 	Lines    int        `json:"lines"`
