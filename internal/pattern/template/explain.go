@@ -64,7 +64,15 @@ func (ix *Index) Explain(message []byte) Explanation {
 
 // why says how a message was recognised.
 func (ix *Index) why(s *scanner, m *Match) string {
+	p, _ := ix.Pattern(m.Pattern)
+	by := ix.rules.best(s)
 	switch {
+	case by != nil && ix.rules.rules[by.rule].Target.ID == p.ID:
+		seen := "lines with these words and types of values were learnt"
+		if m.Confidence < 1 {
+			seen = "no such line was learnt yet"
+		}
+		return fmt.Sprintf("a rule that a person made takes it, and rules win: the pattern is %s and has %d of its %d tokens as words; %s", p.Origin, by.constants, len(s.tokens), seen)
 	case m.Confidence < 1:
 		open := int(2*(1-m.Confidence)*float64(len(s.tokens)) + .5)
 		return fmt.Sprintf("a word that was never seen there stands in a slot; %d of %d tokens are in slots that take any word", open, len(s.tokens))

@@ -63,9 +63,9 @@ type Library struct {
 // patternRecord is a pattern in one string: its template, its slots as names closed by the byte of their type, its id.
 type patternRecord struct {
 	text   string
-	slots  uint32 // bytes of text that are slots
 	shapes int32
-	origin byte // place in origins; a rule holds the pattern if it is not Mined
+	slots  uint16 // bytes of text that are slots: at most maxTokens names of at most maxWord
+	origin uint8  // place in origins; a rule holds the pattern if it is not Mined
 }
 
 // alive reports whether the pattern has shapes or a rule.
@@ -82,7 +82,7 @@ func packPattern(p pattern.Pattern) patternRecord {
 		b = append(append(b, s.Name...), typeByte(s.Type))
 	}
 	n := len(b) - len(p.Template)
-	return patternRecord{text: string(append(b, p.ID...)), slots: uint32(n), origin: byte(max(0, slices.Index(origins, p.Origin)))}
+	return patternRecord{text: string(append(b, p.ID...)), slots: uint16(n), origin: uint8(max(0, slices.Index(origins, p.Origin)))}
 }
 
 func (r *patternRecord) id() pattern.ID { return pattern.ID(r.text[max(0, len(r.text)-idLen):]) }

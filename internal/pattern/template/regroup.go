@@ -159,7 +159,9 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, r
 	}
 	grp.sorted = true
 	view.lookup(l, clusters)
-	view.clusters = append(view.clusters, l.overlay(g)...)
+	if len(l.rules.rules) > 0 {
+		view.clusters = append(view.clusters, l.overlay(g)...)
+	}
 	*l.views.edit(int(g)) = view
 	return changed
 }

@@ -72,6 +72,8 @@ func TestOwnPatternsWin(t *testing.T) {
 	require.Equal(t, own.Target.Template, template, "never seen")
 	require.Equal(t, []string{"renewed", "kim for 20 ms"}, values)
 	require.Less(t, sure, 1.0)
+	why := l.Index().Explain([]byte("session renewed for user kim for 20 ms"))
+	require.Contains(t, why.Why, "a rule that a person made takes it, and rules win: the pattern is own and has 3 of its 8 tokens as words; no such line")
 	teach(l, "session dropped for user eve")
 	id, ok := l.Pattern(own.Target.ID)
 	require.True(t, ok)
