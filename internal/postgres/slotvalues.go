@@ -44,7 +44,8 @@ func saveValues(ctx context.Context, tx pgx.Tx, lib Library, counts []template.C
 	if len(in) == 0 {
 		return nil
 	}
-	if err := shapeTexts(ctx, tx, lib, wide); err != nil {
+	err := shapeTexts(ctx, tx, lib, wide)
+	if err != nil {
 		return err
 	}
 	for _, c := range counts {
@@ -53,11 +54,23 @@ func saveValues(ctx context.Context, tx pgx.Tx, lib Library, counts []template.C
 			continue
 		}
 		if id != int64(c.ID) {
+			if periods, err = opened(periods); err != nil {
+				return fmt.Errorf("values of shape %x: %w", uint64(c.ID), err)
+			}
 			periods = template.WidenValues(periods, c.Text, wide[id])
 		}
 		in[id] = append(in[id], periods...)
 	}
 	return in.save(ctx, tx, lib)
+}
+
+func opened(periods []values.Period) ([]values.Period, error) {
+	for i := range periods {
+		if err := periods[i].Open(); err != nil {
+			return nil, err
+		}
+	}
+	return periods, nil
 }
 
 // foldValues moves what shapes held into the wider shapes that took them.
@@ -133,7 +146,10 @@ func (in held) save(ctx context.Context, tx pgx.Tx, lib Library) error {
 	}
 	sums := map[periodKey]*values.Period{}
 	for id, periods := range in {
-		periods = values.Coarsen(periods, last[id])
+		periods, err := values.Coarsen(periods, last[id])
+		if err != nil {
+			return fmt.Errorf("values of shape %x: %w", uint64(id), err)
+		}
 		for i := range periods {
 			sums[periodKey{id, periods[i].Span, periods[i].Start}] = &periods[i]
 		}
@@ -149,7 +165,14 @@ func (in held) save(ctx context.Context, tx pgx.Tx, lib Library) error {
 	}
 	for id, periods := range stored {
 		for i := range periods {
-			sums[periodKey{id, periods[i].Span, periods[i].Start}.placed(last)].Merge(&periods[i])
+			p := &periods[i]
+			at := periodKey{id, p.Span, p.Start}.placed(last)
+			if err := sums[at].Open(); err != nil {
+				return fmt.Errorf("values of shape %x: %w", uint64(id), err)
+			}
+			p.Merge(sums[at]) // into what was just read, because what came in may be shared
+			p.Span, p.Start = at.span, at.start
+			sums[at] = p
 		}
 	}
 	return write(ctx, tx, lib, sums, old)

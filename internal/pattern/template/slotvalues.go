@@ -92,7 +92,7 @@ func (r *recorder) turn(at, last int64) {
 	r.start = at - ((at%hour)+hour)%hour
 	r.end = r.start + hour
 	if len(r.periods) >= maxPeriods {
-		r.periods = values.Coarsen(r.periods, seconds(last))
+		r.periods = coarsen(r.periods, last)
 	}
 	start := r.start / 1e9
 	i, ok := slices.BinarySearchFunc(r.periods, start, func(p values.Period, start int64) int {
@@ -103,9 +103,29 @@ func (r *recorder) turn(at, last int64) {
 		for k, c := range r.columns {
 			p.Columns[k] = values.Column{Index: int(c), Summary: &values.Summary{}}
 		}
+		if i == len(r.periods) && i > 1 {
+			r.periods[i-2].Seal() // time goes on; lines may still be of the hour before
+		}
 		r.periods = slices.Insert(r.periods, i, p)
 	}
+	open(&r.periods[i])
 	r.now = i
+}
+
+// open opens a period that was sealed here.
+func open(p *values.Period) {
+	if err := p.Open(); err != nil {
+		panic("template: a sealed period does not open: " + err.Error())
+	}
+}
+
+// coarsen is values.Coarsen of periods that were sealed here.
+func coarsen(periods []values.Period, last int64) []values.Period {
+	out, err := values.Coarsen(periods, seconds(last))
+	if err != nil {
+		panic("template: a sealed period does not open: " + err.Error())
+	}
+	return out
 }
 
 // seconds rounds a time in nanoseconds down.
@@ -129,6 +149,9 @@ func (t *Tally) mergeValues(to, from int) {
 		w = &recorder{columns: slotColumns(t.entries[to].text)}
 		t.recorders[to] = w
 	}
+	for i := range r.periods {
+		open(&r.periods[i])
+	}
 	moved := WidenValues(r.periods, string(t.entries[from].text), string(t.entries[to].text))
 	for i := range moved {
 		w.keep(&moved[i])
@@ -142,6 +165,7 @@ func (r *recorder) keep(p *values.Period) {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.Span, b.Span))
 	})
 	if ok {
+		open(&r.periods[i])
 		r.periods[i].Merge(p)
 		return
 	}
@@ -159,11 +183,11 @@ func (t *Tally) periodsOf(k int) []values.Period {
 			filled = append(filled, p)
 		}
 	}
-	return values.Coarsen(filled, seconds(t.entries[k].last))
+	return coarsen(filled, t.entries[k].last)
 }
 
 // WidenValues returns what a shape held as what the wider shape holds that took it: a word of the one where the other takes any word is a
-// value, seen at the start of its period. The periods returned may share summaries with those given.
+// value, seen at the start of its period. The periods must be open; those returned may share summaries with them.
 func WidenValues(periods []values.Period, from, to string) []values.Period {
 	var words scanner
 	words.parse = true
@@ -220,7 +244,7 @@ func (ix *Index) Collect(p pattern.Pattern) *Collector {
 	return c
 }
 
-// Add adds what a shape of the pattern held. The shape may have folded into a wider one since.
+// Add adds what a shape of the pattern held, an open period. The shape may have folded into a wider one since.
 func (c *Collector) Add(id ShapeID, p *values.Period) {
 	ix := c.index
 	i := ix.byID.find(uint64(id), func(i int) bool { return ix.records.at(i).id == id })
@@ -300,6 +324,9 @@ func (o *Offline) Values() map[pattern.ID][]SlotValues {
 			of[id] = ix.Collect(p)
 		}
 		shape, periods := c.ID, c.Values
+		for i := range periods {
+			open(&periods[i])
+		}
 		if wide, ok := o.wider[c.ID]; ok {
 			shape, periods = wide, WidenValues(periods, c.Text, o.library.text(uint32(o.library.find(wide))))
 		}

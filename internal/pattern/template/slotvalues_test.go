@@ -30,6 +30,7 @@ func collected(t *testing.T, lib *Library, tallies ...*Tally) map[pattern.ID]*Co
 				out[id] = ix.Collect(p)
 			}
 			for i := range c.Values {
+				require.NoError(t, c.Values[i].Open())
 				out[id].Add(c.ID, &c.Values[i])
 			}
 		}

@@ -3,6 +3,7 @@ package values
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"slices"
 )
 
@@ -31,12 +32,33 @@ type Column struct {
 	Summary *Summary
 }
 
-// Period is what one shape held in one span of time.
+// Period is what one shape held in one span of time. It is open, with its columns at hand, or sealed, which takes a tenth of the memory. What uses the
+// columns needs it open.
 type Period struct {
 	Span    int64 // seconds: Hour, Day or Month
 	Start   int64 // Unix seconds, a multiple of Span
 	Lines   int64
-	Columns []Column // sorted by index
+	Columns []Column // sorted by index; nil while it is sealed
+
+	body []byte // the encoded columns, while it is sealed
+}
+
+// Seal encodes the columns and forgets them, if it is open.
+func (p *Period) Seal() {
+	if p.body == nil {
+		p.body = p.AppendBody(nil)
+		p.Columns = nil
+	}
+}
+
+// Open decodes the columns, if it is sealed. It returns ErrCorrupt for a period that was read from bytes that nobody wrote.
+func (p *Period) Open() error {
+	if p.body == nil {
+		return nil
+	}
+	body := p.body
+	p.body = nil
+	return p.ReadBody(body)
 }
 
 // End returns the end in Unix seconds.
@@ -64,7 +86,7 @@ func Horizons(last int64) (hours, days int64) {
 
 func floor(at, step int64) int64 { return at - ((at%step)+step)%step }
 
-// Merge adds all of o, which stays as it is; the time of p stays too.
+// Merge adds all of o, which stays as it is; the time of p stays too. Both must be open.
 func (p *Period) Merge(o *Period) {
 	p.Lines += o.Lines
 	for _, c := range o.Columns {
@@ -90,9 +112,10 @@ func (p *Period) Find(index int) *Summary {
 	return p.Columns[i].Summary
 }
 
-// Coarsen merges periods into those in which they are kept when the last line of the shape is at last, in Unix seconds. The result is
-// sorted by start; it shares the summaries of periods that stay alone with those given, which stay as they are.
-func Coarsen(periods []Period, last int64) []Period {
+// Coarsen merges periods into those in which they are kept when the last line of the shape is at last, in Unix seconds. The result is sorted by
+// start; it shares the summaries of periods that stay alone with those given, and opens those that do not. It returns ErrCorrupt if one cannot be
+// opened.
+func Coarsen(periods []Period, last int64) ([]Period, error) {
 	type key struct{ span, start int64 }
 	at := map[key]int{}
 	var out []Period
@@ -105,10 +128,18 @@ func Coarsen(periods []Period, last int64) []Period {
 		}
 		k, ok := at[key{span, start}]
 		if !ok {
+			if p.Span != span || p.Start != start { // a body is relative to its start
+				if err := p.Open(); err != nil {
+					return nil, err
+				}
+			}
 			at[key{span, start}] = len(out)
-			out = append(out, Period{Span: span, Start: start, Lines: p.Lines, Columns: p.Columns})
+			out = append(out, Period{Span: span, Start: start, Lines: p.Lines, Columns: p.Columns, body: p.body})
 			own = append(own, false)
 			continue
+		}
+		if err := errors.Join(p.Open(), out[k].Open()); err != nil {
+			return nil, err
 		}
 		if !own[k] {
 			alone := out[k]
@@ -118,7 +149,7 @@ func Coarsen(periods []Period, last int64) []Period {
 		out[k].Merge(p)
 	}
 	slices.SortFunc(out, func(a, b Period) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.Span, b.Span)) })
-	return out
+	return out, nil
 }
 
 // bodyVersion is the first byte of an encoded period.
@@ -127,6 +158,9 @@ const bodyVersion = 1
 // AppendBody encodes the columns; the span, start and lines are the caller's to keep. A column takes 80 to
 // 700 bytes as a rule, and less than 5 KiB at worst.
 func (p *Period) AppendBody(b []byte) []byte {
+	if p.body != nil {
+		return append(b, p.body...)
+	}
 	b = append(b, bodyVersion, byte(len(p.Columns)))
 	for _, c := range p.Columns {
 		b = c.Summary.Append(append(b, byte(c.Index)), p.Start*1e9)
@@ -173,7 +207,8 @@ func AppendPeriods(b []byte, periods []Period) []byte {
 	return b
 }
 
-// ReadPeriods decodes what AppendPeriods wrote and returns the bytes behind it. It returns ErrCorrupt for anything else.
+// ReadPeriods decodes what AppendPeriods wrote, as sealed periods that share the bytes, and returns the bytes behind it. It returns ErrCorrupt for
+// anything else; what the bodies hold shows when they are opened.
 func ReadPeriods(b []byte) (periods []Period, rest []byte, err error) {
 	d := decoder{b: b}
 	for range d.uvarint() {
@@ -182,8 +217,8 @@ func ReadPeriods(b []byte) (periods []Period, rest []byte, err error) {
 		if d.bad || size > uint64(len(d.b)) || p.Span != Hour && p.Span != Day && p.Span != Month || p.Start != floor(p.Start, p.Span) || p.Start > maxStart || p.Start < -maxStart {
 			return nil, nil, ErrCorrupt
 		}
-		if err := p.ReadBody(d.bytes(int(size))); err != nil {
-			return nil, nil, err
+		if p.body = d.bytes(int(size)); size < 2 || p.body[0] != bodyVersion {
+			return nil, nil, ErrCorrupt
 		}
 		periods = append(periods, p)
 	}

@@ -9,7 +9,7 @@ import (
 const (
 	MaxTop     = 32
 	MaxTopText = 512
-	maxLive    = 128
+	maxLive    = 96
 	linear     = 8 // entries that are looked through without a table
 )
 

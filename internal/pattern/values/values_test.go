@@ -405,10 +405,15 @@ func TestCoarsenLeavesWhatItIsGiven(t *testing.T) {
 		p.Column(3).Add([]byte{byte('a' + i%3)}, 1, i*Hour*1e9)
 		periods = append(periods, p)
 	}
-	once, twice := Coarsen(periods, 100*Hour), Coarsen(periods, 100*Hour)
+	periods[98].Seal()
+	once, err := Coarsen(periods, 100*Hour)
+	require.NoError(t, err)
+	twice, err := Coarsen(periods, 100*Hour)
+	require.NoError(t, err)
 	require.Equal(t, AppendPeriods(nil, once), AppendPeriods(nil, twice))
 	var lines int64
 	for _, p := range once {
+		require.NoError(t, p.Open())
 		lines += p.Lines
 		require.Equal(t, p.Lines, p.Find(3).Count())
 	}
