@@ -35,6 +35,16 @@ type answer struct {
 	Values     map[string]string `json:"values,omitempty"`
 	Confidence float64           `json:"confidence"`
 	Nearest    *nearest          `json:"nearest,omitempty"`
+	Why        string            `json:"why,omitempty"`    // with --explain, like what follows
+	Tokens     []tokenView       `json:"tokens,omitempty"` // against its own pattern or the nearest
+	Next       *nearest          `json:"next,omitempty"`   // the nearest other pattern
+}
+
+type tokenView struct {
+	Text string `json:"text"`
+	Role string `json:"role"` // constant, value, differs or extra
+	Slot string `json:"slot,omitempty"`
+	Want string `json:"want,omitempty"` // what the template has there
 }
 
 type nearest struct {
@@ -49,13 +59,15 @@ func (a *app) recognizeCommand() *cobra.Command {
 		library  string
 		noHeader bool
 		o        observing
+		explain  bool
 	)
 	c := &cobra.Command{
 		Use:   "recognize [FILE]",
 		Short: "Say which known pattern each line is (lines from FILE or stdin)",
 		Long: "Say which known pattern each line is. Lines come from FILE or stdin; the answer is one line each, in order:\n" +
 			"pattern id, confidence, template, values. With --output json it is one JSON object a line. A stack trace is one with\n" +
-			"the line before it. Of a library of kind record each line is a JSON event.",
+			"the line before it. Of a library of kind record each line is a JSON event. --explain says of each which tokens\n" +
+			"matched, which slot took what, why, and which other pattern is nearest and where it differs.",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return fmt.Errorf("%s takes at most one FILE, got %d", c.CommandPath(), len(args))
@@ -75,11 +87,12 @@ func (a *app) recognizeCommand() *cobra.Command {
 				return err
 			}
 			o.kind = entry.Library.Kind
-			return a.recognize(entry, name, o, noHeader)
+			return a.recognize(entry, name, o, noHeader, explain)
 		},
 	}
 	c.Flags().StringVarP(&library, "library", "l", defaultLibrary, "the library to recognise with")
 	c.Flags().BoolVar(&o.noFold, "no-fold", false, "take each line by itself, also the lines of a stack trace")
+	c.Flags().BoolVar(&explain, "explain", false, "say why, token by token")
 	c.Flags().BoolVar(&noHeader, "no-header", false, "each line is a bare message without time, level and component")
 	return c
 }
@@ -100,7 +113,7 @@ func (a *app) index(ctx context.Context, library string) (*feed.Entry, error) {
 	return feed.NewLibraries(a.pool, a.log.Named("feed")).Entry(ctx, found.ID)
 }
 
-func (a *app) recognize(entry *feed.Entry, name string, o observing, noHeader bool) error {
+func (a *app) recognize(entry *feed.Entry, name string, o observing, noHeader, explain bool) error {
 	in, done, err := a.open(name)
 	if err != nil {
 		return readFailure(name, err)
@@ -117,7 +130,11 @@ func (a *app) recognize(entry *feed.Entry, name string, o observing, noHeader bo
 		m   template.Match
 	)
 	for r.Next() {
-		if err := a.printAnswer(out, answerOf(entry, r.text, r.header.Message, &m)); err != nil {
+		ans := answerOf(entry, r.text, r.header.Message, &m)
+		if explain {
+			ans.explain(entry, r.header.Message)
+		}
+		if err := a.printAnswer(out, ans); err != nil {
 			return err
 		}
 	}
@@ -154,18 +171,48 @@ func answerOf(entry *feed.Entry, text, message []byte, m *template.Match) answer
 	return ans
 }
 
+// explain adds which tokens matched and what is nearest.
+func (ans *answer) explain(entry *feed.Entry, message []byte) {
+	e := entry.Index.Explain(message)
+	ans.Why = e.Why
+	for _, t := range e.Tokens {
+		v := tokenView{Text: string(message[t.Start:t.End]), Role: t.Role, Want: t.Want}
+		if t.Slot >= 0 && t.Slot < len(e.Of.Slots) {
+			v.Slot = e.Of.Slots[t.Slot].Name
+		}
+		ans.Tokens = append(ans.Tokens, v)
+	}
+	if e.Next != nil {
+		ans.Next = &nearest{e.Next.Pattern, e.Next.Template, e.Next.Want, e.Next.Got}
+	}
+}
+
 func (a *app) printAnswer(w *bufio.Writer, ans answer) error {
 	if a.json() {
 		enc := json.NewEncoder(w)
 		enc.SetEscapeHTML(false)
 		return enc.Encode(ans)
 	}
-	if !ans.Known {
-		_, err := fmt.Fprintf(w, "unknown\t0.00\t%s\n", near(ans))
-		return err
+	if ans.Known {
+		fmt.Fprintf(w, "%s\t%.2f\t%s\n", ans.PatternID, ans.Confidence, title(ans.Name, ans.Template))
+	} else {
+		fmt.Fprintf(w, "unknown\t0.00\t%s\n", near(ans))
 	}
-	_, err := fmt.Fprintf(w, "%s\t%.2f\t%s\n", ans.PatternID, ans.Confidence, title(ans.Name, ans.Template))
-	return err
+	if ans.Why == "" {
+		return nil // a failed write is kept by the writer and reported by Flush
+	}
+	fmt.Fprintf(w, "  %s\n", ans.Why)
+	for _, t := range ans.Tokens {
+		fmt.Fprintf(w, "  %-9s %-20s %s", t.Role, t.Slot, t.Text)
+		if t.Want != "" {
+			fmt.Fprintf(w, " (the template has %q)", t.Want)
+		}
+		fmt.Fprintln(w)
+	}
+	if ans.Next != nil {
+		fmt.Fprintf(w, "  next      %s %s: %q where it has %q\n", ans.Next.PatternID, ans.Next.Template, ans.Next.Got, ans.Next.Want)
+	}
+	return nil
 }
 
 // near says in words what an unknown line is closest to.

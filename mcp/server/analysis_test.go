@@ -83,3 +83,29 @@ func TestDrawPattern(t *testing.T) {
 		require.NotNil(t, c.call(t, "resources/read", `"uri":"tartan://patterns/default/p0000000000000000.svg"`, "tartan://patterns/default/p0000000000000000.svg").Error)
 	}
 }
+
+func TestRecognizeExplains(t *testing.T) {
+	t.Parallel()
+	k := newStack(t)
+	caller := k.db.Workspace(t, "one")
+	k.learn(t, caller, "default", time.Now(), sample...)
+	c := k.client(t, caller, true)
+	var out struct {
+		Explained []struct {
+			Known        bool
+			Pattern, Why string
+			Tokens       []struct{ Text, Role, Slot, Type, Want string }
+			Next         *struct{ ID, Want, Got string }
+		}
+	}
+	c.into(t, &out, "recognize", `{"detail":"explain","lines":["Connection closed by 10.9.9.9 port 1","Connection opened by 10.0.0.1 port 4242"]}`)
+	require.Len(t, out.Explained, 2)
+	require.True(t, out.Explained[0].Known)
+	require.Equal(t, "value", out.Explained[0].Tokens[3].Role)
+	require.Equal(t, "ip", out.Explained[0].Tokens[3].Slot)
+	require.False(t, out.Explained[1].Known)
+	require.Equal(t, "differs", out.Explained[1].Tokens[1].Role)
+	require.Equal(t, "closed", out.Explained[1].Tokens[1].Want)
+	require.NotNil(t, out.Explained[1].Next)
+	require.NotEqual(t, out.Explained[1].Pattern, out.Explained[1].Next.ID)
+}

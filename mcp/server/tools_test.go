@@ -162,7 +162,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"recognize", `{"lines":{"a":1}}`, `argument "lines" must be an array of strings`},
 		{"recognize", `{"lins":["a"]}`, `unknown argument "lins": did you mean "lines"?`},
 		{"recognize", `{"lines":["a"],"frobnicate":1}`, `unknown argument "frobnicate": recognize takes lines, library`},
-		{"recognize", `{"lines":["a"],"detail":"all"}`, `argument "detail" must be one of lines, summary, not "all"`},
+		{"recognize", `{"lines":["a"],"detail":"all"}`, `argument "detail" must be one of lines, summary, explain, not "all"`},
 		{"recognize", `{"lines":["a"],"header":"yes"}`, `argument "header" must be true or false`},
 		{"recognize", `{"lines":["a"],"max_tokens":1}`, "whole number from 200 to 1000000"},
 		{"recognize", `{"lines":["a"],"lines":["b"]}`, `argument "lines" is given twice`},

@@ -33,8 +33,11 @@ func (r *recognition) encode(library string, entry *feed.Entry, in recognizeArgs
 	b = number(b, `,"unknown":`, int64(len(r.lines)-r.known-r.folded))
 	b, position := r.encodePatterns(b, library, entry, room/2)
 	b, groups := r.encodeUnknowns(b, room*3/4)
-	if in.Detail == "lines" {
+	if in.Detail != "summary" {
 		b = r.encodeLines(b, position, groups, room)
+	}
+	if in.Detail == "explain" {
+		b = r.encodeExplained(b, entry)
 	}
 	b = append(b, '}')
 	r.buffer = b

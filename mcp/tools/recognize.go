@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,7 +33,7 @@ type recognizeArgs struct {
 	Lines   lineList `json:"lines" required:"true" note:"At most 50,000; longer ones than 64 KiB are cut"`
 	Library string   `json:"library" default:"default"`
 	Header  bool     `json:"header" default:"true" doc:"Strip it (default)" note:"Time, level, component and the like at the beginning of each line, and take a stack trace as one with the line before it; false takes each line as a bare message"`
-	Detail  string   `json:"detail" enum:"lines|summary" default:"lines" note:"summary leaves out the results of the single lines"`
+	Detail  string   `json:"detail" enum:"lines|summary|explain" default:"lines" note:"summary leaves out the results of the single lines; explain adds for the first 5 which tokens matched, which slot took what, why, and the nearest other pattern"`
 	After   int      `json:"after_revision" min:"0" max:"9007199254740991" note:"Wait up to 5 s for this revision of the library, to see your own write; get_workflow tells it"`
 	Tokens  int      `json:"max_tokens" note:"A token is taken to be four bytes; lines that do not fit are counted in omitted" default:"4000" min:"200" max:"1000000"`
 }
@@ -48,6 +49,8 @@ type recognized struct {
 	Unknowns []unknownGroup    `json:"unknowns,omitempty"`
 	Results  []lineResult      `json:"results,omitempty"` // one a line, in order
 	Omitted  int               `json:"omitted,omitempty"` // lines at the end that have no result here
+
+	Explained []json.RawMessage `json:"explained,omitempty"` // an explainedLine each
 }
 
 type recognizedTable struct {
@@ -87,7 +90,7 @@ type lineResult struct {
 func (s *Suite) recognize() Tool {
 	return defineRaw[recognizeArgs, recognized](Tool{
 		Name: "recognize", Title: "Recognize", Role: viewer, ReadOnly: true, Idempotent: true,
-		Description: "Which known pattern is each log line, with its values; the nearest of unknown ones.",
+		Description: "Which known pattern each log line is, its values, or the nearest one.",
 	}, s.recognizeLines)
 }
 
