@@ -37,6 +37,7 @@ var outputs = []struct {
 	{command: "patterns show", value: patternView{}},
 	{command: "patterns values", value: valuesView{}},
 	{command: "patterns compare", value: comparisonView{}},
+	{command: "patterns sequences", value: sequencesView{}},
 	{command: "patterns draw", value: drawnView{}},
 	{command: "patterns define, describe, merge, split, pin, unpin, ignore, unignore and undo", value: editView{}},
 	{command: "patterns history", value: historyView{}},

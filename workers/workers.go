@@ -136,6 +136,7 @@ func (cfg Config) workers(fatal chan<- error) []worker.Worker {
 	features.RegisterActivity(&activities.Features{Bucket: cfg.Bucket, Libraries: cfg.Libraries})
 	features.RegisterActivity(&activities.Series{Pool: cfg.Pool, Bucket: cfg.Bucket})
 	features.RegisterActivity(texts)
+	features.RegisterActivity(&activities.Sequences{Pool: cfg.Pool, Bucket: cfg.Bucket, Libraries: cfg.Libraries})
 
 	// Commits into one library queue behind its lock, so one slot more keeps a second library going.
 	patterns := worker.New(cfg.Client, activities.QueuePattern, cfg.agent(cfg.Concurrency+1, onFatal))

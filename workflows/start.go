@@ -74,6 +74,38 @@ func StartProcess(ctx context.Context, c client.Client, in ProcessPatternsInput)
 	return id, run.GetRunID(), false, nil
 }
 
+// SequencesID returns the Workflow ID of analysing the sequences of a library, or of one of its sources, by a session key.
+func SequencesID(workspace uuid.UUID, library, sha256, sessionKey string) string {
+	if sha256 == "" {
+		sha256 = "all"
+	}
+	if sessionKey == "" {
+		sessionKey = "auto"
+	}
+	return "sequences/" + workspace.String() + "/" + library + "/" + sha256 + "/" + sessionKey
+}
+
+// StartSequences starts AnalyzeSequences, or finds the run that goes on: existed is true then. One that has ended is started again,
+// because the library may have learnt since. The error is ErrUnavailable where that says more.
+func StartSequences(ctx context.Context, c client.Client, in AnalyzeSequencesInput) (id, runID string, existed bool, err error) {
+	id = SequencesID(in.Caller.WorkspaceID, in.Library, in.SHA256, in.SessionKey)
+	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: id, TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout,
+		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, // the error tells that it existed
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            "sequences of " + in.Library,
+	}, AnalyzeSequences, in)
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &started) {
+		return id, started.RunId, true, nil
+	}
+	if err != nil {
+		return "", "", false, fmt.Errorf("start workflow %s: %w", id, known(err))
+	}
+	return id, run.GetRunID(), false, nil
+}
+
 // digest returns the SHA-256 of the source's bytes as received.
 func digest(s SourceRef) string {
 	switch {

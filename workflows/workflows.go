@@ -21,6 +21,7 @@ func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(EditLibrary)
 	r.RegisterWorkflow(TrainSeries)
 	r.RegisterWorkflow(ClusterTexts)
+	r.RegisterWorkflow(AnalyzeSequences)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.

@@ -50,14 +50,16 @@ func newWorld(t *testing.T) *world {
 
 // agents are the activities of one worker, with its own view of the libraries.
 type agents struct {
-	runs     *activities.Runs
-	features *activities.Features
-	patterns *activities.Patterns
+	sequences *activities.Sequences
+	runs      *activities.Runs
+	features  *activities.Features
+	patterns  *activities.Patterns
 }
 
 func (w *world) agents() *agents {
 	libraries := feed.NewLibraries(w.db.Pool, zap.NewNop())
 	return &agents{
+		&activities.Sequences{Pool: w.db.Pool, Bucket: w.bucket, Libraries: libraries},
 		&activities.Runs{Pool: w.db.Pool, Bucket: w.bucket},
 		&activities.Features{Bucket: w.bucket, Libraries: libraries},
 		&activities.Patterns{Pool: w.db.Pool, Bucket: w.bucket, Libraries: libraries},
@@ -76,6 +78,7 @@ func (w *world) run(a *agents, id string) *run {
 	env.SetTestTimeout(time.Minute)
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id, TaskQueue: workflows.TaskQueue})
 	workflows.Register(env)
+	env.RegisterActivity(a.sequences)
 	env.RegisterActivity(a.runs)
 	env.RegisterActivity(a.features)
 	env.RegisterActivity(a.patterns)

@@ -143,6 +143,9 @@ func fill(t testing.TB, db *testdb.DB, caller access.Caller) postgres.Library {
 		if _, _, err = postgres.SaveSeriesModel(t.Context(), tx, lib, someModel(), []postgres.SeriesClass{{Name: "up", PatternID: pattern.Fingerprint("up"), Examples: 3}}); err != nil {
 			return err
 		}
+		if err = postgres.SaveSequenceReport(t.Context(), tx, postgres.SequenceReport{WorkspaceID: caller.WorkspaceID, LibraryID: lib.ID, WorkflowID: "sequences/test"}); err != nil {
+			return err
+		}
 		lib, err = postgres.LibraryByID(t.Context(), tx, lib.ID)
 		return err
 	}))

@@ -145,6 +145,7 @@ func TestRolesMayWrite(t *testing.T) {
 		"examples":         {access.Editor, access.Editor, access.Editor},
 		"slot_values":      {access.Editor, access.Editor, access.Editor},
 		"runs":             {access.Editor, access.Editor, nobody},
+		"sequence_reports": {access.Editor, access.Editor, nobody},
 		"outbox":           {access.Editor, nobody, nobody},
 		"text_clusters":    {access.Editor, access.Editor, nobody},
 	}

@@ -87,6 +87,8 @@ var rows = map[int][]string{
 	},
 	5:  {`insert into tartan.outbox (workspace_id, topic, key) values ('00000000-0000-0000-0000-00000000000a', 'run', 'process/x')`},
 	12: {`insert into tartan.text_clusters select workspace_id, id, 'p0000000000000001', 'test', '\x0000803f', 1, 0.5, '{x}', 1 from tartan.libraries`},
+	10: {`insert into tartan.sequence_reports (workspace_id, library_id, workflow_id, revision, sources, lines, events, report)
+		select workspace_id, id, 'sequences/x', 1, 1, 2, 2, '{}' from tartan.libraries`},
 }
 
 // content returns the number of rows of each table, versions and checksums apart.

@@ -109,3 +109,49 @@ func TestRecognizeExplains(t *testing.T) {
 	require.NotNil(t, out.Explained[1].Next)
 	require.NotEqual(t, out.Explained[1].Pattern, out.Explained[1].Next.ID)
 }
+
+// requestLines are 60 requests one after the other; the 30th goes wrong.
+func requestLines() (lines []string) {
+	at := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+	for i := range 60 {
+		steps := []string{"request opened", "row read", "request closed"}
+		if i == 30 {
+			steps[1] = "permission refused"
+		}
+		for _, step := range steps {
+			at = at.Add(time.Second)
+			lines = append(lines, fmt.Sprintf("%s %s trace_id=%032x in %dms", at.Format(time.RFC3339), step, 7919*(i+1), i))
+		}
+	}
+	return lines
+}
+
+type sequencesFound struct {
+	SessionKey       string `json:"session_key"`
+	WorkflowID       string `json:"workflow_id"`
+	Sessions, Events int64
+	Next, Found      string
+	Breaks           []struct{ From, To, Usual, Text, Session string }
+	Habits           []struct{ From, To string }
+}
+
+func TestFindSequencesOfLines(t *testing.T) {
+	t.Parallel()
+	k := newStack(t)
+	caller := k.db.Workspace(t, "one")
+	lines := requestLines()
+	k.learn(t, caller, "default", time.Now(), lines...)
+	c := k.client(t, caller, true)
+	var out sequencesFound
+	c.into(t, &out, "find_sequences", `{"lines":`+string(must(json.Marshal(lines)))+`}`)
+	require.Equal(t, "trace_id", out.SessionKey)
+	require.EqualValues(t, 60, out.Sessions)
+	require.EqualValues(t, 180, out.Events)
+	require.Len(t, out.Breaks, 1)
+	require.Contains(t, out.Breaks[0].Text, "permission refused")
+	require.Equal(t, fmt.Sprintf("%032x", 7919*31), out.Breaks[0].Session)
+	require.NotEmpty(t, out.Habits)
+	r := c.tool(t, "find_sequences", `{}`)
+	require.True(t, r.IsError)
+	require.Contains(t, r.Content[0].Text, "not connected to Temporal")
+}

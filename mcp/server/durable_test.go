@@ -151,6 +151,23 @@ func TestDurablePath(t *testing.T) {
 	}
 	minesRecords(t, c)
 	editOverMCP(t, c, thief)
+	// Sequences of the sources of a library, through a workflow.
+	var requests mined
+	c.into(t, &requests, "mine_patterns", `{"library":"requests","lines":`+string(must(json.Marshal(requestLines())))+`}`)
+	c.into(t, &state, "get_workflow", `{"id":"`+requests.WorkflowID+`","wait_seconds":20}`)
+	require.Equal(t, "completed", state.State)
+	var found sequencesFound
+	c.into(t, &found, "find_sequences", `{"library":"requests"}`)
+	require.Contains(t, found.Next, "get_workflow")
+	c.into(t, &state, "get_workflow", `{"id":"`+found.WorkflowID+`","wait_seconds":20}`)
+	require.Equal(t, "completed", state.State, state.Error)
+	require.EqualValues(t, 180, state.Progress.Lines)
+	c.into(t, &found, "find_sequences", `{"library":"requests"}`)
+	require.NotEmpty(t, found.Found)
+	require.Equal(t, "trace_id", found.SessionKey)
+	require.Len(t, found.Breaks, 1)
+	require.Contains(t, found.Breaks[0].Text, "permission refused")
+
 	var health struct{ Temporal string }
 	c.into(t, &health, "health", `{}`)
 	require.Equal(t, "ok", health.Temporal)

@@ -54,7 +54,7 @@ func explainLine(entry *feed.Entry, message []byte) explainedLine {
 
 func near(n template.Near) *nearPattern {
 	return &nearPattern{
-		ID: n.Pattern, Template: cut(n.Template, maxExample), Token: n.Token, Want: cut(n.Want, maxValue), Got: cut(n.Got, maxValue), Score: round(n.Score),
+		ID: n.Pattern, Template: cut(n.Template, maxExample), Token: n.Token, Want: cut(n.Want, maxValue), Got: cut(n.Got, maxValue),
 	}
 }
 

@@ -65,7 +65,7 @@ const kindOfTexts = "text"
 // Tools are all tools, in the order in which they are documented.
 func (s *Suite) Tools() []Tool {
 	return []Tool{
-		s.recognize(), s.compareWindows(), s.listPatterns(), s.getPattern(), s.getValues(),
+		s.recognize(), s.compareWindows(), s.listPatterns(), s.getPattern(), s.getValues(), s.findSequences(),
 		s.drawPattern(), s.exportPattern(), s.similarPatterns(),
 		s.editPattern(), s.describePattern(), s.listEdits(),
 		s.minePatterns(), s.clusterTexts(), s.getWorkflow(), s.listWorkflows(), s.controlWorkflow(), s.health(),
