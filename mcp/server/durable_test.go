@@ -168,6 +168,7 @@ func TestDurablePath(t *testing.T) {
 	require.Len(t, found.Breaks, 1)
 	require.Contains(t, found.Breaks[0].Text, "permission refused")
 
+	trainOverMCP(t, c)
 	var health struct{ Temporal string }
 	c.into(t, &health, "health", `{}`)
 	require.Equal(t, "ok", health.Temporal)

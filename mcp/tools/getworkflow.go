@@ -24,10 +24,24 @@ type workflowDetail struct {
 	Source   string                           `json:"source"`
 	Progress workflowProgress                 `json:"progress"`
 	Result   *workflows.ProcessPatternsResult `json:"result,omitempty"`
+	Trained  *trained                         `json:"trained,omitempty"`
 	Error    string                           `json:"error,omitempty"`
 	Started  string                           `json:"started"`
 	Finished string                           `json:"finished,omitempty"`
 	Page     string                           `json:"page,omitempty"` // in Temporal's web UI
+}
+
+// trained is the recogniser that a training gave.
+type trained struct {
+	Version  int     `json:"version"`
+	Accuracy float64 `json:"accuracy"` // of left-out examples, [0, 1]
+}
+
+func trainedOf(r *workflows.TrainSeriesResult) *trained {
+	if r == nil {
+		return nil
+	}
+	return &trained{r.Version, rounded(r.Accuracy)}
 }
 
 type workflowProgress struct {
@@ -99,14 +113,14 @@ func (s *Suite) lookUp(ctx context.Context, c Call, id string) (out workflowDeta
 
 // withResult adds the result of a completed workflow, which Temporal keeps; without it the numbers of the projection stand.
 func (s *Suite) withResult(ctx context.Context, out workflowDetail) workflowDetail {
-	if out.State != postgres.RunCompleted || out.Result != nil || s.Temporal == nil {
+	if out.State != postgres.RunCompleted || out.Result != nil || out.Trained != nil || s.Temporal == nil {
 		return out
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	// The run is marked as complete by the workflow's last activity, so the workflow itself may need a moment to end.
 	if status, err := workflows.Wait(ctx, s.Temporal, out.ID, pollRun, nil); err == nil {
-		out.Result = status.Result
+		out.Result, out.Trained = status.Result, trainedOf(status.Trained)
 	}
 	return out
 }
@@ -127,7 +141,7 @@ func (s *Suite) ofRun(r postgres.Run) workflowDetail {
 }
 
 func (s *Suite) ofStatus(t workflows.Status) workflowDetail {
-	out := workflowDetail{ID: t.WorkflowID, State: t.State, Started: stamp(t.StartedAt), Result: t.Result, Page: s.page(t.WorkflowID, t.RunID)}
+	out := workflowDetail{ID: t.WorkflowID, State: t.State, Started: stamp(t.StartedAt), Result: t.Result, Trained: trainedOf(t.Trained), Page: s.page(t.WorkflowID, t.RunID)}
 	if p := t.Progress; p != nil {
 		out.Library, out.Source = p.Library, cut(p.SourceName, maxValue)
 		out.Progress = workflowProgress{
@@ -146,6 +160,9 @@ func (s *Suite) ofStatus(t workflows.Status) workflowDetail {
 
 func (w workflowDetail) text() string {
 	text := fmt.Sprintf("%s: %s, %d new of %s", w.State, plural(int(w.Progress.Lines), "line"), w.Progress.NewPatterns, plural(int(w.Progress.Patterns), "pattern"))
+	if w.Trained != nil {
+		text = fmt.Sprintf("%s: version %d of the recogniser, %.3f of the left-out examples right", w.State, w.Trained.Version, w.Trained.Accuracy)
+	}
 	if w.Error != "" {
 		text += "; " + w.Error
 	}

@@ -82,6 +82,8 @@ func typeName(f field) string {
 	switch {
 	case len(f.enum) > 0:
 		return strings.Join(f.enum, ", ")
+	case f.parser != nil && strings.Contains(f.parser.schema(), "number"):
+		return "array of numbers, or of such arrays"
 	case f.parser != nil && strings.Contains(f.parser.schema(), "array"):
 		return "array of strings, or text"
 	case f.parser != nil:
