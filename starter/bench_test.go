@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -17,11 +16,8 @@ import (
 // tartan runs one command without a server.
 func tartan(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	none := environment{lookup: func(string) (string, bool) { return "", false }, environ: func() []string { return nil }}
-	args = append(args, "--data-dir", t.TempDir())
-	code = run(t.Context(), args, streams{in: strings.NewReader(stdin), out: &out, err: &errs}, none)
-	return code, out.String(), errs.String()
+	stdout, stderr, code = shell{t, t.TempDir()}.run(stdin, args...)
+	return code, stdout, stderr
 }
 
 // writeSet writes sines of two frequencies; some are shorter and padded, some miss values.

@@ -121,6 +121,7 @@ func TestStack(t *testing.T) {
 	id := read(t, s)
 	editAndUndo(t, s, id)
 	recogniseAndControl(t, s, id)
+	trainAndRecognise(t, s, dir)
 
 	var findings []finding
 	out, errs, code := s.run("", "doctor", "--output", "json")

@@ -9,13 +9,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/pattern/series"
 	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/workflows"
 )
+
+// kindOfSeries is the kind of the libraries that recognise series of numbers.
+const kindOfSeries = "series"
 
 // modelMemory bounds the recognisers that are kept decoded, in bytes: one weighs 120 KB and up to 51 KB a class, and
 // another while it is read.
@@ -155,7 +157,7 @@ func (s *Suite) recogniser(ctx context.Context, c Call, library string) (model p
 		if err != nil {
 			return err
 		}
-		if lib.Kind != activities.KindSeries {
+		if lib.Kind != kindOfSeries {
 			return invalid("library %s is of kind %s, not of series", short(library), lib.Kind)
 		}
 		model, err = postgres.LatestSeriesModel(ctx, tx, lib.ID)

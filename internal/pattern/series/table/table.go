@@ -182,26 +182,66 @@ func number(s string) (float64, error) {
 
 func clip(s string) string { return s[:min(len(s), 40)] }
 
+// Windows reads one window without a class from each line: numbers separated by white space or commas, missing ones as
+// in Read, or a JSON list. Errors name the line; Limits passed is one.
+func Windows(r io.Reader, limits Limits) ([][]float64, error) {
+	var out [][]float64
+	values := 0
+	err := lines(r, func(_ int, line []byte) error {
+		window, err := row(line)
+		if err != nil {
+			return err
+		}
+		out = append(out, window)
+		values += len(window)
+		if limits.Examples > 0 && len(out) > limits.Examples {
+			return fmt.Errorf("more than %d windows", limits.Examples)
+		}
+		if limits.Values > 0 && values > limits.Values {
+			return fmt.Errorf("more than %d values in all", limits.Values)
+		}
+		return nil
+	})
+	if err == nil && len(out) == 0 {
+		err = errors.New("no windows: want one a line, numbers separated by spaces or commas")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// row reads the numbers of one line.
+func row(line []byte) ([]float64, error) {
+	text := bytes.TrimSpace(line)
+	if text[0] == '[' {
+		var list []*float64
+		if err := json.Unmarshal(text, &list); err != nil {
+			return nil, fmt.Errorf("want a list of numbers: %w", err)
+		}
+		return Optional(list), nil
+	}
+	var out []float64
+	for _, f := range fields(string(text)) {
+		v, err := number(f)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
 // Series reads one long series: numbers separated by white space, commas or lines, missing ones as in Read, or a JSON
 // list. Empty lines are none. It returns an error that names the line, and one when there are more than most numbers.
 func Series(r io.Reader, most int) ([]float64, error) {
 	var out []float64
 	err := lines(r, func(_ int, line []byte) error {
-		if text := bytes.TrimSpace(line); text[0] == '[' {
-			var list []*float64
-			if err := json.Unmarshal(text, &list); err != nil {
-				return fmt.Errorf("want a list of numbers: %w", err)
-			}
-			out = append(out, Optional(list)...)
-		} else {
-			for _, f := range fields(string(text)) {
-				v, err := number(f)
-				if err != nil {
-					return err
-				}
-				out = append(out, v)
-			}
+		values, err := row(line)
+		if err != nil {
+			return err
 		}
+		out = append(out, values...)
 		if len(out) > most {
 			return fmt.Errorf("more than %d values", most)
 		}

@@ -65,6 +65,30 @@ func TestSeries(t *testing.T) {
 	}
 }
 
+func TestWindows(t *testing.T) {
+	t.Parallel()
+	got, err := Windows(strings.NewReader("1 2 3\n[4,null]\n\n5,,7\n"), Limits{Examples: 3, Values: 8})
+	require.NoError(t, err)
+	require.Len(t, got, 3)
+	require.Equal(t, []float64{1, 2, 3}, got[0])
+	require.True(t, math.IsNaN(got[1][1]))
+	require.True(t, math.IsNaN(got[2][1]))
+	for text, want := range map[string]string{"": "no windows", "1\nx": "line 2", "1\n2\n3\n4": "more than 3 windows", "1 2 3 4 5 6 7 8 9": "more than 8 values", "[1": "list of numbers"} {
+		_, err := Windows(strings.NewReader(text), Limits{Examples: 3, Values: 8})
+		require.ErrorContains(t, err, want, text)
+	}
+}
+
+func FuzzWindows(f *testing.F) {
+	f.Add("1 2 NaN\n[3,null]\n4,,5")
+	f.Fuzz(func(t *testing.T, text string) {
+		if got, err := Windows(strings.NewReader(text), Limits{Examples: 10, Values: 100}); err == nil {
+			require.NotEmpty(t, got)
+			require.LessOrEqual(t, len(got), 10)
+		}
+	})
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add("1\t1.5\tNaN\n2\t0\t1")
 	f.Add("a,1,,?\nb,2")
