@@ -14,6 +14,9 @@ type EditLibraryInput = activities.EditInput
 // EditLibraryResult says what the edits made.
 type EditLibraryResult = activities.Edited
 
+// EditedPattern is a pattern after an edit.
+type EditedPattern = activities.EditedPattern
+
 // editLibrary is the name of the workflow type.
 const editLibrary = "EditLibrary"
 

@@ -12,6 +12,8 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/tartan-ai/tartan/activities"
 )
 
 // ErrTooMuch is returned for edits that do not fit into a payload.
@@ -50,6 +52,14 @@ func StartEdit(ctx context.Context, c client.Client, in EditLibraryInput, key st
 		return "", false, fmt.Errorf("start workflow %s: %w", id, known(err))
 	}
 	return id, false, nil
+}
+
+// Denied reports whether the caller was not allowed to.
+func (f *Failure) Denied() bool { return f.Type == activities.Denied }
+
+// Decided reports whether the same edit would be refused again, and not only be late.
+func (f *Failure) Decided() bool {
+	return f.Type != activities.Unavailable && f.Type != activities.Refused
 }
 
 // EditResult waits for the result of an edit. It returns nil without an error where the edit goes on after the time given, and a

@@ -11,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/pattern/edit"
 	"github.com/tartan-ai/tartan/internal/postgres"
@@ -51,13 +50,13 @@ type describeArgs struct {
 }
 
 type edited struct {
-	WorkflowID string                     `json:"workflow_id"`
-	State      string                     `json:"state"` // completed, or running where the wait was over first
-	Number     int64                      `json:"number,omitempty"`
-	Revision   int64                      `json:"revision,omitempty"` // of the library
-	Patterns   []activities.EditedPattern `json:"patterns,omitempty"` // what came of it
-	Undo       string                     `json:"undo,omitempty"`
-	Existed    bool                       `json:"existed,omitempty"` // made before under this key
+	WorkflowID string                    `json:"workflow_id"`
+	State      string                    `json:"state"` // completed, or running where the wait was over first
+	Number     int64                     `json:"number,omitempty"`
+	Revision   int64                     `json:"revision,omitempty"` // of the library
+	Patterns   []workflows.EditedPattern `json:"patterns,omitempty"` // what came of it
+	Undo       string                    `json:"undo,omitempty"`
+	Existed    bool                      `json:"existed,omitempty"` // made before under this key
 }
 
 func (s *Suite) editPattern() Tool {
@@ -125,13 +124,13 @@ func (s *Suite) edit(ctx context.Context, c Call, in editCommon, edits ...edit.E
 	case failed != nil:
 		return edited{}, explainFailure(failed)
 	case made == nil:
-		return edited{WorkflowID: id, State: activities.StateRunning, Existed: existed}, nil
+		return edited{WorkflowID: id, State: postgres.RunRunning, Existed: existed}, nil
 	}
-	out := edited{WorkflowID: id, State: activities.StateCompleted, Revision: made.Revision, Existed: existed || made.Already}
+	out := edited{WorkflowID: id, State: postgres.RunCompleted, Revision: made.Revision, Existed: existed || made.Already}
 	for _, e := range made.Edits {
 		out.Number = e.Number
 		for _, p := range e.Patterns {
-			if !slices.ContainsFunc(out.Patterns, func(o activities.EditedPattern) bool { return o.ID == p.ID }) && len(out.Patterns) < 20 {
+			if !slices.ContainsFunc(out.Patterns, func(o workflows.EditedPattern) bool { return o.ID == p.ID }) && len(out.Patterns) < 20 {
 				p.Template = cut(p.Template, maxExample)
 				out.Patterns = append(out.Patterns, p)
 			}
@@ -144,17 +143,17 @@ func (s *Suite) edit(ctx context.Context, c Call, in editCommon, edits ...edit.E
 // explainFailure tells a client why its edit was refused.
 func explainFailure(f *workflows.Failure) error {
 	message := cut(strings.Join(strings.Fields(f.Message), " "), 900)
-	switch f.Type {
-	case activities.Denied:
+	switch {
+	case f.Denied():
 		return &Error{Kind: Denied, Message: message}
-	case activities.Unavailable, activities.Refused:
+	case !f.Decided():
 		return unavailable("", "%s", message)
 	}
 	return invalid("%s", message)
 }
 
 func (e edited) text() string {
-	if e.State != activities.StateCompleted {
+	if e.State != postgres.RunCompleted {
 		return fmt.Sprintf("%s goes on; get_workflow follows it", e.WorkflowID)
 	}
 	var b strings.Builder
