@@ -268,7 +268,7 @@ func (c *client) tool(t testing.TB, name, args string) (r toolResult) {
 	a := c.call(t, "tools/call", `"name":"`+name+`","arguments":`+args, name)
 	require.Nil(t, a.Error, name)
 	require.NoError(t, json.Unmarshal(a.Result, &r))
-	require.Len(t, r.Content, 1)
+	require.NotEmpty(t, r.Content)
 	return r
 }
 
