@@ -379,6 +379,9 @@ func (r *rendered) slots(m merged) []pattern.Slot {
 	var out []pattern.Slot
 	r.eachSlot(m, func(i int, joins bool) {
 		typ := typeOf[r.parts[i].kind]
+		if i+1 < len(r.parts) && r.parts[i+1].unit || r.parts[i].unit {
+			typ = pattern.Size
+		}
 		if joins {
 			if last := &out[len(out)-1]; last.Type != typ {
 				last.Type = pattern.Text

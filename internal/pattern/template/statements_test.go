@@ -84,6 +84,54 @@ func TestStatements(t *testing.T) {
 			"renewed lease of <*> <*>",
 			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "tail", Type: pattern.Text}},
 		},
+		{
+			"a word with a digit that is always there",
+			[]string{"login of 7 over ssh2", "login of 8 over ssh2 "},
+			"login of <*> over ssh2",
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}},
+		},
+		{
+			"a word with a number that changes",
+			[]string{"job 7 runs on node3", "job 7 runs on node11"},
+			"job <*> runs on node<*>",
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "number_2", Type: pattern.Number}},
+		},
+		{
+			"nothing where never anything was",
+			[]string{"auth failed; logname= host=10.0.0.1 list=[]", "auth failed; logname= host=10.0.0.2 list=[]"},
+			"auth failed; logname= host=<*> list=[]",
+			[]pattern.Slot{{Name: "host", Type: pattern.IP}},
+		},
+		{
+			"a unit that varies",
+			[]string{"freed 12 KB of 3 MB", "freed 310 B of 3 MB"},
+			"freed <*> of <*>",
+			[]pattern.Slot{{Name: "size", Type: pattern.Size}, {Name: "size_2", Type: pattern.Size}},
+		},
+		{
+			"a script without blanks",
+			[]string{"用户ada登录耗时12毫秒", "用户bob登录耗时7毫秒", "用户eve登录耗时7毫秒", "用户kim登录耗时7毫秒", "用户max登录耗时7毫秒", "用户sue登录耗时7毫秒"},
+			"用户<*>登录耗时<*>毫秒",
+			[]pattern.Slot{{Name: "word", Type: pattern.Word}, {Name: "number", Type: pattern.Number}},
+		},
+		{
+			"arguments",
+			[]string{"moveTo(3, 4) done", "moveTo(5, 66) done"},
+			"moveTo(<*>, <*>) done",
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "number_2", Type: pattern.Number}},
+		},
+		{
+			"a field of a record",
+			[]string{`msg="lease renewed" owner=ada took=7`, `msg="lease renewed" owner=bob took=8`},
+			`msg="lease renewed" owner=<*> took=<*>`,
+			[]pattern.Slot{{Name: "owner", Type: pattern.Word}, {Name: "took", Type: pattern.Number}},
+		},
+		{
+			"values with delimiters of their own",
+			[]string{"pulled a-1 for [eve, 3]", "pulled b_c for [kim]", "pulled d-e for [ada]", "pulled f_g for [bob, 4]", "pulled for:ada for [x (y), z]"},
+			"pulled <*> for [<*>]",
+			[]pattern.Slot{{Name: "identifier", Type: pattern.Text}, {Name: "text", Type: pattern.Text}},
+		},
 		{"a wildcard in a line", []string{"printed <*> today"}, "printed <<*>> today", []pattern.Slot{{Name: "text", Type: pattern.Text}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
