@@ -184,8 +184,8 @@ func TestOrderAndChunksChangeNothing(t *testing.T) {
 
 func TestArrivalIsStable(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(3) {
-		g := newGenerator(100+seed, 120)
+	for seed, a := range authors {
+		g := a.make(100+uint64(seed), 120)
 		l, f := NewLibrary(Options{}), newFollower()
 		type arrival struct {
 			shape ShapeID
