@@ -289,7 +289,7 @@ func (a *app) printPattern(v patternView) error {
 		fmt.Fprintf(&b, "slot      %s (%s)\n", s.Name, s.Type)
 	}
 	for _, e := range v.Examples {
-		fmt.Fprintf(&b, "example   %s\n", e.Line)
+		fmt.Fprintf(&b, "example   %s\n", strings.ReplaceAll(e.Line, "\n", "\n          ")) // a stack trace has several lines
 	}
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
