@@ -60,7 +60,7 @@ func (f *Features) ExtractFeatures(ctx context.Context, in ExtractInput) (*Extra
 	}
 	activity.GetLogger(ctx).Debug("features extracted", "lines", c.lines, "bytes", c.bytes)
 	return &Extracted{
-		Tally: o.Key, Shapes: len(t.Counted()), Lines: c.lines, Bytes: c.bytes, Untimed: c.clock.untimed, Truncated: c.truncated, Continued: c.continued,
+		Tally: o.Key, Shapes: t.Shapes(), Lines: c.lines, Bytes: c.bytes, Untimed: c.clock.untimed, Truncated: c.truncated, Continued: c.continued,
 	}, nil
 }
 

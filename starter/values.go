@@ -112,7 +112,7 @@ func (a *app) printValues(library string, r *postgres.SlotReport, most int) erro
 	var b strings.Builder
 	for _, s := range slots {
 		fmt.Fprintf(&b, "%s (%s): %s\n", s.Slot, s.Type, s.Line())
-		if s.Numbers > 0 {
+		if s.Numeric() {
 			fmt.Fprintf(&b, "  %s\n", s.Spark)
 		}
 		for _, v := range s.Top {

@@ -90,7 +90,10 @@ func (v *slotValues) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: values of %s", v.Pattern, plural(int(v.Lines), "line"))
 	for _, s := range v.Slots {
-		fmt.Fprintf(&b, "\n%s (%s): %s %s", s.Slot, s.Type, s.Line(), s.Spark)
+		fmt.Fprintf(&b, "\n%s (%s): %s", s.Slot, s.Type, s.Line())
+		if s.Numeric() {
+			b.WriteString(" " + s.Spark)
+		}
 	}
 	return b.String()
 }

@@ -124,6 +124,7 @@ func TestTallyFoldsValues(t *testing.T) {
 		line := fmt.Appendf(nil, "login of %c%c%c took %d ms", 'a'+i%26, 'a'+i/26%26, 'a'+i/676%26, i)
 		tally.Add(line, line, int64(i)*1e9)
 	}
+	require.Len(t, tally.Counted(), tally.Shapes())
 	lib := NewLibrary(Options{})
 	for _, c := range tally.Counted() {
 		lib.Learn([]Shape{c.Shape})

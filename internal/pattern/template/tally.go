@@ -306,5 +306,15 @@ func (t *Tally) Counted() []Counted {
 	return out
 }
 
+// Shapes returns how many shapes Counted returns.
+func (t *Tally) Shapes() (n int) {
+	for k := range t.entries {
+		if t.entries[k].into < 0 && t.entries[k].lines > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // Lines returns the number of lines added.
 func (t *Tally) Lines() int64 { return t.lines }

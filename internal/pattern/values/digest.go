@@ -96,12 +96,15 @@ func Sparkline(counts []int64) string {
 	return b.String()
 }
 
+// Numeric reports whether nearly all values are numbers.
+func (d Digest) Numeric() bool { return 10*d.Numbers > 9*d.Count }
+
 // Line says the most of a summary in one line: the few values there are, the spread of numbers, or how many different values.
 func (d Digest) Line() string {
 	switch {
 	case d.Count == 0:
 		return "no values"
-	case d.Numbers > d.Count*9/10 && d.Distinct > 10:
+	case d.Numeric() && d.Distinct > 10:
 		q := func(rank float64) string { return figure(d.Quantiles[slices.Index(Ranks, rank)]) }
 		return strings.TrimRight(fmt.Sprintf("median %s, 95 %% %s, %s to %s %s", q(.5), q(.95), q(0), q(1), d.Unit), " ")
 	case len(d.Top) == 0 || d.Distinct > 10 && float64(d.Top[0].Count) < .05*float64(d.Count):

@@ -553,3 +553,36 @@ const (
 	hashGet   = 0xe27426f0b99e9c86
 	hashLong  = 0x766d1fceb501c923
 )
+
+func TestDigestSaysIt(t *testing.T) {
+	t.Parallel()
+	summary := func(n int, value func(i int) string) Digest {
+		s := &Summary{}
+		for i := range n {
+			s.observe(observation{value(i), int64(i)})
+		}
+		return s.Digest(8)
+	}
+	for want, d := range map[string]Digest{
+		"no values":                       (&Summary{}).Digest(8),
+		"200 75 %, 404 25 %":              summary(400, func(i int) string { return []string{"200", "404", "200", "200"}[i%4] }),
+		"median 504, 95 % 944, 0 to 1000": summary(1001, func(i int) string { return fmt.Sprint(i) }),
+		`"" 50 %, "a b" 50 %`:             summary(10, func(i int) string { return []string{"", "a b"}[i%2] }),
+	} {
+		require.Equal(t, want, d.Line())
+	}
+	ids := summary(5000, func(i int) string { return fmt.Sprintf("req-%d", i) })
+	require.Regexp(t, `^about \d+ different, req-0 to req-4999$`, ids.Line())
+	require.InDelta(t, 5000, ids.Distinct, 4*float64(ids.DistinctError))
+	numbers := summary(1001, func(i int) string { return fmt.Sprint(i) })
+	require.Len(t, numbers.Quantiles, len(Ranks))
+	require.True(t, slices.IsSorted(numbers.Quantiles))
+	var bars int64
+	for _, b := range numbers.Bars {
+		bars += b
+	}
+	require.Equal(t, numbers.Numbers, bars)
+	require.Equal(t, "█ ▁▄", Sparkline([]int64{800, 0, 1, 400}))
+	broken := summary(1, func(int) string { return "caf\xc3" })
+	require.Equal(t, "caf\uFFFD", broken.First, "valid UTF-8, whatever comes in")
+}
