@@ -205,3 +205,39 @@ func BenchmarkTallyValues(b *testing.B) {
 		})
 	}
 }
+
+// What a person joins has held what its parts held, and apart again each has its own.
+func TestValuesFollowRules(t *testing.T) {
+	t.Parallel()
+	tally, lib := NewTally(TallyOptions{Values: true}), NewLibrary(Options{})
+	for i := range 60 {
+		line := fmt.Appendf(nil, "gate opened for %d ms", i)
+		if i%3 == 0 {
+			line = fmt.Appendf(nil, "gate closed for %d ms", i)
+		}
+		tally.Add(line, line, int64(i))
+	}
+	for _, c := range tally.Counted() {
+		lib.Learn([]Shape{c.Shape})
+	}
+	require.Len(t, collected(t, lib, tally), 2)
+	lib.SetRules([]Rule{mustDefine(t, 1, "gate <*> for <*> ms")})
+	joined := collected(t, lib, tally)
+	require.Len(t, joined, 1)
+	for _, c := range joined {
+		slots := c.Slots()
+		require.EqualValues(t, 60, c.Lines)
+		most, missed := slots[0].Top(10)
+		require.Zero(t, missed)
+		require.Equal(t, []values.Frequent{{Value: "opened", Count: 40}, {Value: "closed", Count: 20}}, most)
+		numbers, _ := slots[1].Numbers()
+		require.EqualValues(t, 60, numbers.Count())
+		require.InDelta(t, 60*59/2, numbers.Sum(), 0)
+	}
+	lib.SetRules(nil)
+	apart := collected(t, lib, tally)
+	require.Len(t, apart, 2)
+	for _, c := range apart {
+		require.Len(t, c.Slots(), 1)
+	}
+}
