@@ -122,6 +122,7 @@ func TestStack(t *testing.T) {
 	editAndUndo(t, s, id)
 	recogniseAndControl(t, s, id)
 	trainAndRecognise(t, s, dir)
+	clusterAndCompare(t, s, id)
 
 	var findings []finding
 	out, errs, code := s.run("", "doctor", "--output", "json")

@@ -28,7 +28,7 @@ type Config struct {
 	JWKSURL     string `env:"TARTAN_JWKS_URL" unit:"URL or file" doc:"The public keys that bearer tokens are checked with."`
 	JWTIssuer   string `env:"TARTAN_JWT_ISSUER" unit:"text" doc:"The issuer that tokens must name."`
 	JWTAudience string `env:"TARTAN_JWT_AUDIENCE" unit:"text" doc:"The audience that tokens must name. Empty: TARTAN_MCP_URL."`
-	EmbedURL    string `env:"TARTAN_EMBED_URL" unit:"URL" doc:"An OpenAI-compatible API that makes vectors of texts, such as https://api.openai.com/v1. Empty: the built-in table."`
+	EmbedURL    string `env:"TARTAN_EMBED_URL" unit:"URL" secret:"url" doc:"An OpenAI-compatible API that makes vectors of texts, such as https://api.openai.com/v1. Empty: the built-in table."`
 	EmbedModel  string `env:"TARTAN_EMBED_MODEL" unit:"text" doc:"The model to ask it for."`
 	EmbedKey    string `env:"TARTAN_EMBED_KEY" unit:"env:NAME or file:PATH" doc:"Where its key is: in another variable or in a file. The key itself does not belong here."`
 	LogLevel    string `env:"TARTAN_LOG_LEVEL" unit:"debug, info, warn or error" default:"info" doc:"How much is logged, to stderr."`

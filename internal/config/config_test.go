@@ -91,3 +91,22 @@ func TestTemporalTakesTheStackUnlessTold(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "temporal.example:7233", opts.HostPort)
 }
+
+func TestEmbedderIsCheckedAndNoKeyIsShown(t *testing.T) {
+	t.Parallel()
+	load := func(env map[string]string) (Config, error) {
+		return Load(Sources{Getenv: func(name string) string { return env[name] }})
+	}
+	_, err := load(map[string]string{"TARTAN_EMBED_URL": "https://api.example.com/v1", "TARTAN_EMBED_MODEL": "small", "TARTAN_EMBED_KEY": "file:/run/secrets/key"})
+	require.NoError(t, err)
+	for _, env := range []map[string]string{
+		{"TARTAN_EMBED_URL": "https://api.example.com/v1"}, {"TARTAN_EMBED_MODEL": "small"},
+		{"TARTAN_EMBED_URL": "https://me:sk-secret@api.example.com/v1", "TARTAN_EMBED_MODEL": "small"},
+		{"TARTAN_EMBED_URL": "https://api.example.com/v1?key=sk-secret", "TARTAN_EMBED_MODEL": "small"},
+		{"TARTAN_EMBED_KEY": "sk-secret"},
+	} {
+		c, err := load(env)
+		require.ErrorContains(t, err, "TARTAN_EMBED_")
+		require.NotContains(t, err.Error()+c.String(), "sk-secret")
+	}
+}

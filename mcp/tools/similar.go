@@ -19,7 +19,7 @@ import (
 
 const (
 	// maxSimilar bounds the indexes of templates held at once, idleSimilar how long one is held that nobody asks: one of
-	// 100,000 patterns takes 30 MB, and is made again in a second.
+	// 100,000 patterns takes 30 MB, and is made again in a second of processor time.
 	maxSimilar  = 2
 	idleSimilar = time.Minute
 	// maxSuggest is how many patterns, the most frequent ones, are compared with all others to suggest merges.
@@ -70,17 +70,22 @@ func (s *Suite) similarPatterns() Tool {
 			return similarList{}, "", err
 		}
 		out := similarList{Library: in.Library, Revision: x.revision, Patterns: []similarPattern{}}
-		switch {
-		case in.ID != "":
-			err = x.byID(ctx, s, c, pattern.ID(in.ID), in.Limit, &out)
-		case in.Text != "":
-			x.near(in.Text, "", in.Limit, &out)
-		default:
-			x.suggest(in.Limit, &out)
-		}
-		if err == nil {
-			err = s.nameSimilar(ctx, c, x.library, &out)
-		}
+		err = s.inWorkspace(ctx, c, func(tx pgx.Tx) (err error) {
+			switch {
+			case in.ID != "":
+				row, err := postgres.PatternByID(ctx, tx, x.library, pattern.ID(in.ID))
+				if err != nil {
+					return err
+				}
+				out.Patterns, err = x.near(ctx, tx, row.Template, row.ID, in.Limit)
+				return err
+			case in.Text != "":
+				out.Patterns, err = x.near(ctx, tx, in.Text, "", in.Limit)
+			default:
+				out.Patterns, err = x.suggest(ctx, tx, in.Limit)
+			}
+			return err
+		})
 		return out, out.text(), err
 	})
 }
@@ -102,29 +107,18 @@ func (l similarList) text() string {
 	return b.String()
 }
 
-// nameSimilar adds the names that people gave.
-func (s *Suite) nameSimilar(ctx context.Context, c Call, library uuid.UUID, l *similarList) error {
-	if len(l.Patterns) == 0 {
-		return nil
-	}
-	return s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
-		notes, err := postgres.PatternNotes(ctx, tx, library)
-		for i := range l.Patterns {
-			l.Patterns[i].Name = notes[l.Patterns[i].ID].Name
-		}
-		return err
-	})
+// likePatterns is the index over the templates of one library, of a revision at least.
+type likePatterns struct {
+	library  uuid.UUID
+	revision int64
+	index    *similar.Index
 }
 
-// similarLibrary is the index over the templates of one library, as of a revision.
+// similarLibrary is the place of one.
 type similarLibrary struct {
-	library uuid.UUID
-
-	mu        sync.Mutex // guards what follows while it is brought up to date
-	revision  int64
-	index     *similar.Index
-	templates map[pattern.ID]string
-	used      time.Time
+	mu   sync.Mutex // held while it is brought up to date
+	like likePatterns
+	used time.Time // guarded by the lock of those that hold it
 }
 
 // similarLibraries holds a few of them; one that is not used is dropped.
@@ -134,15 +128,14 @@ type similarLibraries struct {
 }
 
 // of returns the library's index, brought up to the database's revision.
-func (l *similarLibraries) of(ctx context.Context, s *Suite, c Call, library string) (*similarLibrary, error) {
-	var x *similarLibrary
-	err := s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
+func (l *similarLibraries) of(ctx context.Context, s *Suite, c Call, library string) (x likePatterns, err error) {
+	err = s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
 		lib, err := s.libraryByName(ctx, tx, c, library)
 		if err != nil {
 			return err
 		}
-		x = l.take(lib.ID, time.Now())
-		return x.update(ctx, tx, lib)
+		x, err = l.take(lib.ID, time.Now()).update(ctx, tx, lib)
+		return err
 	})
 	return x, err
 }
@@ -153,7 +146,7 @@ func (l *similarLibraries) take(id uuid.UUID, now time.Time) *similarLibrary {
 	defer l.mu.Unlock()
 	x := l.held[id]
 	if x == nil {
-		x = &similarLibrary{library: id}
+		x = &similarLibrary{like: likePatterns{library: id}}
 		if l.held == nil {
 			l.held = map[uuid.UUID]*similarLibrary{}
 		}
@@ -174,7 +167,7 @@ func (l *similarLibraries) dropOldest() {
 			oldest = x
 		}
 	}
-	delete(l.held, oldest.library)
+	delete(l.held, oldest.like.library)
 }
 
 func (l *similarLibraries) dropIdle(now time.Time) {
@@ -188,94 +181,102 @@ func (l *similarLibraries) dropIdle(now time.Time) {
 }
 
 // update takes in the patterns that changed since.
-func (x *similarLibrary) update(ctx context.Context, tx pgx.Tx, lib postgres.Library) error {
+func (x *similarLibrary) update(ctx context.Context, tx pgx.Tx, lib postgres.Library) (likePatterns, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.index != nil && x.revision == lib.Revision {
-		return nil
+	like := &x.like
+	if like.index != nil && like.revision == lib.Revision {
+		return *like, nil
 	}
-	if x.index == nil || x.revision > lib.Revision { // new, or the database was restored since
-		x.templates, x.revision = map[pattern.ID]string{}, -1
-		x.index = similar.New(func(id pattern.ID) (string, bool) { text, ok := x.templates[id]; return text, ok })
+	if like.index == nil || like.revision > lib.Revision { // new, or the database was restored since
+		like.index, like.revision = similar.New(), -1
 	}
-	changed, err := postgres.TemplatesSince(ctx, tx, lib.ID, x.revision)
+	changed, err := postgres.TemplatesSince(ctx, tx, lib.ID, like.revision)
 	if err != nil {
-		return err
+		return *like, err
 	}
 	for _, p := range changed {
-		x.index.Delete(p.ID)
-		if delete(x.templates, p.ID); !p.Active {
-			continue
-		}
-		x.templates[p.ID] = p.Template
-		if err := x.index.Add(p.ID, p.Template); err != nil {
-			return err
+		if !p.Active {
+			like.index.Delete(p.ID)
+		} else if err := like.index.Add(p.ID, p.Template); err != nil {
+			return *like, err
 		}
 	}
-	x.revision = lib.Revision
-	return nil
+	like.revision = lib.Revision
+	return *like, nil
 }
 
-// byID lists what is near to a pattern, also by a former id.
-func (x *similarLibrary) byID(ctx context.Context, s *Suite, c Call, id pattern.ID, limit int, out *similarList) error {
-	var row postgres.PatternRow
-	err := s.inWorkspace(ctx, c, func(tx pgx.Tx) (err error) {
-		row, err = postgres.PatternByID(ctx, tx, x.library, id)
-		return err
-	})
+// near lists the patterns nearest to a text, without the one it is the template of.
+func (x likePatterns) near(ctx context.Context, tx pgx.Tx, text string, of pattern.ID, limit int) ([]similarPattern, error) {
+	var pairs []likeness
+	for _, h := range x.index.Near(text, limit+spare, 0) {
+		if h.ID != of {
+			pairs = append(pairs, likeness{h.ID, of, text})
+		}
+	}
+	return x.compared(ctx, tx, pairs, limit, false)
+}
+
+// spare is how many patterns more than asked for are looked at, since scores of the index are rounded.
+const spare = 10
+
+// likeness is a pattern and what it is like.
+type likeness struct {
+	id, of pattern.ID
+	text   string
+}
+
+// suggest lists pairs that may be one pattern, each once, of which one at least is among the most frequent.
+func (x likePatterns) suggest(ctx context.Context, tx pgx.Tx, limit int) ([]similarPattern, error) {
+	frequent, _, err := postgres.Patterns(ctx, tx, postgres.ListPatterns{Library: x.library, Limit: maxSuggest})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	x.near(row.Template, row.ID, limit, out)
-	return nil
-}
-
-// near lists the patterns nearest to a text, without the one it belongs to.
-func (x *similarLibrary) near(text string, of pattern.ID, limit int, out *similarList) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for _, h := range x.index.Near(text, limit+1, 0) {
-		if h.ID != of && len(out.Patterns) < limit {
-			out.Patterns = append(out.Patterns, x.compared(h, of, text))
-		}
-	}
-}
-
-func (x *similarLibrary) compared(h similar.Hit, of pattern.ID, text string) similarPattern {
-	template := x.templates[h.ID]
-	p := similarPattern{ID: h.ID, Template: cut(template, maxExample), Score: round(float64(h.Score)), To: of}
-	if of == "" {
-		return p
-	}
-	differs := similar.Differ(template, text)
-	p.Merge = similar.One(h.Score, differs)
-	for _, d := range differs[:min(len(differs), maxDiffers)] {
-		p.Differs = append(p.Differs, difference{d.Token, cut(d.Here, maxValue), cut(d.There, maxValue)})
-	}
-	return p
-}
-
-// suggest lists pairs that may be one pattern, the nearest first, each once.
-func (x *similarLibrary) suggest(limit int, out *similarList) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	ids := make([]pattern.ID, 0, len(x.templates))
-	for id := range x.templates {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	for _, id := range ids[:min(len(ids), maxSuggest)] {
-		for _, h := range x.index.Near(x.templates[id], 6, similar.NearlyEqual) {
-			if h.ID <= id { // itself, or the pair was met from the other side
-				continue
-			}
-			if p := x.compared(h, id, x.templates[id]); p.Merge {
-				out.Patterns = append(out.Patterns, p)
+	var pairs []likeness
+	met := map[[2]pattern.ID]bool{}
+	for _, p := range frequent {
+		for _, h := range x.index.Near(p.Template, 6, similar.NearlyEqual-similar.Rounding) {
+			pair := [2]pattern.ID{min(p.ID, h.ID), max(p.ID, h.ID)}
+			if h.ID != p.ID && !met[pair] {
+				met[pair] = true
+				pairs = append(pairs, likeness{h.ID, p.ID, p.Template})
 			}
 		}
 	}
-	slices.SortStableFunc(out.Patterns, func(a, b similarPattern) int {
+	return x.compared(ctx, tx, pairs, limit, true)
+}
+
+// compared scores pairs exactly, by the templates as they are now, the nearest first.
+func (x likePatterns) compared(ctx context.Context, tx pgx.Tx, pairs []likeness, limit int, merges bool) ([]similarPattern, error) {
+	ids := make([]pattern.ID, len(pairs))
+	for i, p := range pairs {
+		ids[i] = p.id
+	}
+	rows, err := postgres.PatternsByID(ctx, tx, x.library, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]similarPattern, 0, len(pairs))
+	for _, pair := range pairs {
+		row := rows[pair.id]
+		if row.ID != pair.id {
+			continue // merged into another meanwhile
+		}
+		score := similar.Score(row.Template, pair.text)
+		p := similarPattern{ID: row.ID, Name: row.Name, Template: cut(row.Template, maxExample), Score: round(float64(score)), To: pair.of}
+		if pair.of != "" {
+			differs := similar.Differ(row.Template, pair.text)
+			p.Merge = similar.One(score, differs)
+			for _, d := range differs[:min(len(differs), maxDiffers)] {
+				p.Differs = append(p.Differs, difference{d.Token, cut(d.Here, maxValue), cut(d.There, maxValue)})
+			}
+		}
+		if p.Merge || !merges {
+			out = append(out, p)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b similarPattern) int {
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
 	})
-	out.Patterns = out.Patterns[:min(limit, len(out.Patterns))]
+	return out[:min(limit, len(out))], nil
 }

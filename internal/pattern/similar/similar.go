@@ -27,15 +27,23 @@ type Index struct {
 	vectors  *vector.Index[uint64]
 }
 
-// New makes an empty index. It keeps no templates: lookup gives the template of an id that was added, if it still knows it,
-// for the exact score of the few patterns that are near.
-func New(lookup func(pattern.ID) (template string, ok bool)) *Index {
+// New makes an empty index. It keeps no templates, and so its scores are rounded: they are within Rounding of the exact ones,
+// which Score gives for the few patterns that are near.
+func New() *Index {
 	e := embed.NewStatic()
-	exact := func(key uint64, into []float32) bool {
-		template, ok := lookup(idOf(key))
-		return ok && e.Into(into, spoken(template))
-	}
-	return &Index{e, vector.NewOver(e.Dim(), exact)}
+	return &Index{e, vector.NewOver(e.Dim(), func(uint64, []float32) bool { return false })}
+}
+
+// Rounding is how far a score of an Index may be from the exact one.
+const Rounding = 0.02
+
+// Score is the exact cosine of two templates or texts, 0 where one says nothing.
+func Score(a, b string) float32 {
+	e := embed.NewStatic()
+	v := make([]float32, 2*e.Dim())
+	e.Into(v[:e.Dim()], spoken(a))
+	e.Into(v[e.Dim():], spoken(b))
+	return vector.Dot(v[:e.Dim()], v[e.Dim():])
 }
 
 // Len returns the number of patterns.

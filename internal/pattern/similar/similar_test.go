@@ -13,12 +13,9 @@ import (
 
 func index(t *testing.T, templates ...string) *Index {
 	t.Helper()
-	texts := map[pattern.ID]string{}
-	x := New(func(id pattern.ID) (string, bool) { text, ok := texts[id]; return text, ok })
+	x := New()
 	for _, template := range templates {
-		id := pattern.Fingerprint(template)
-		texts[id] = template
-		require.NoError(t, x.Add(id, template))
+		require.NoError(t, x.Add(pattern.Fingerprint(template), template))
 	}
 	return x
 }
@@ -32,7 +29,7 @@ func TestNear(t *testing.T) {
 	require.Equal(t, 7, x.Len())
 	hits := x.Near("Connection to database <*> refused", 3, 0)
 	require.Equal(t, pattern.Fingerprint("Connection to database <*> refused"), hits[0].ID)
-	require.InDelta(t, 1, hits[0].Score, 1e-5)
+	require.InDelta(t, 1, hits[0].Score, Rounding)
 	require.Equal(t, pattern.Fingerprint("database <*> refused the connection"), hits[1].ID)
 	require.Greater(t, hits[1].Score, float32(0.8))
 	require.Equal(t, pattern.Fingerprint("disk <*> is full"), x.Near("no space left on the disk", 1, 0)[0].ID)
@@ -42,6 +39,25 @@ func TestNear(t *testing.T) {
 	require.Equal(t, 6, x.Len())
 	require.NotEqual(t, pattern.Fingerprint("disk <*> is full"), x.Near("disk <*> is full", 1, -1)[0].ID)
 	require.ErrorContains(t, x.Add("mine", "x"), "no fingerprint")
+}
+
+func TestScore(t *testing.T) {
+	t.Parallel()
+	texts := []string{"disk <*> is full", "no space left on the disk", "user <*> logged in", "<*>", "session <*> opened", "session <*> closed"}
+	x := index(t, texts...)
+	for _, a := range texts {
+		for _, h := range x.Near(a, 10, -1) {
+			for _, b := range texts {
+				if pattern.Fingerprint(b) == h.ID {
+					require.InDelta(t, Score(a, b), h.Score, Rounding)
+				}
+			}
+		}
+		if a != "<*>" {
+			require.InDelta(t, 1, Score(a, a), 1e-5)
+		}
+	}
+	require.Zero(t, Score("<*>", "<*>"))
 }
 
 func TestDiffer(t *testing.T) {

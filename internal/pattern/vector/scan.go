@@ -27,26 +27,39 @@ func (x *Index[K]) scan(q []float32, k int, least float32) *scanned {
 	codes := make([]int16, x.stride)
 	scale, lost := quantizeQuery(codes, q)
 	length := norm(q)
+	// A code is at most 127 in size, so |v'| <= 127 scale sqrt(dim).
+	perScale := 127 * (lost*float32(math.Sqrt(float64(x.dim))) + slack*length)
 	var sums [blockRows]int32
 	for at, b := range x.blocks {
 		rows := min(blockRows, len(x.keys)-at*blockRows)
 		dots(sums[:rows], codes, b.codes)
+		cut := s.cut(length*b.maxError+perScale*b.maxScale, scale*b.maxScale)
 		for i, sum := range sums[:rows] {
+			if sum < cut {
+				continue // nearly all rows end here
+			}
 			score := float32(sum) * scale * b.scales[i]
-			// A code is at most 127 in size, so |v'| <= 127 scale sqrt(dim); the row's own length is tighter and not kept.
-			bound := length*b.errors[i] + lost*(127*b.scales[i]*rootOf(x.dim)) + slack*length*(127*b.scales[i])
-			if upper := score + bound; upper >= s.floor {
-				s.take(candidate{int32(at*blockRows + i), score, upper}, score-bound)
+			bound := length*b.errors[i] + perScale*b.scales[i]
+			if score+bound >= s.floor {
+				s.take(candidate{int32(at*blockRows + i), score, score + bound}, score-bound)
 			}
 		}
 	}
 	return s
 }
 
+// cut is a sum below which no row of a block can reach the floor: bound is the most that a row's exact score can be above
+// its rounded one, most the greatest score that a sum of one stands for.
+func (s *scanned) cut(bound, most float32) int32 {
+	need := s.floor - bound
+	if !(need > 0) || most <= 0 {
+		return math.MinInt32 // a sum below 0 may be enough
+	}
+	return int32(min(float64(need)/float64(most)*(1-slack), math.MaxInt32))
+}
+
 // slack covers the rounding of float32 sums, relative to the greatest product.
 const slack = 1e-4
-
-func rootOf(dim int) float32 { return float32(math.Sqrt(float64(dim))) }
 
 // take adds a candidate and raises the floor. Candidates below a raised floor are dropped when they outnumber the rest.
 func (s *scanned) take(c candidate, lower float32) {

@@ -52,6 +52,8 @@ type block struct {
 	scales [blockRows]float32
 	errors [blockRows]float32 // length of what rounding took away, or added
 	floats []float32
+
+	maxScale, maxError float32 // of all rows that there are, or were
 }
 
 // New makes an empty index for vectors of dim components. It panics if dim is not from 1 to MaxDim.
@@ -111,6 +113,7 @@ func (x *Index[K]) Add(key K, v []float32) error {
 	}
 	b, i := x.blocks[row/blockRows], int(row%blockRows)
 	b.scales[i], b.errors[i] = quantize(b.codes[i*x.stride:(i+1)*x.stride], v)
+	b.maxScale, b.maxError = max(b.maxScale, b.scales[i]), max(b.maxError, b.errors[i])
 	if b.floats != nil {
 		copy(b.floats[i*x.dim:], v)
 	}
@@ -152,6 +155,7 @@ func (x *Index[K]) Delete(key K) bool {
 		from, j := x.blocks[last/blockRows], int(last%blockRows)
 		copy(to.codes[i*x.stride:(i+1)*x.stride], from.codes[j*x.stride:])
 		to.scales[i], to.errors[i] = from.scales[j], from.errors[j]
+		to.maxScale, to.maxError = max(to.maxScale, to.scales[i]), max(to.maxError, to.errors[i])
 		if to.floats != nil {
 			copy(to.floats[i*x.dim:(i+1)*x.dim], from.floats[j*x.dim:])
 		}
