@@ -171,39 +171,69 @@ func (t *training) fittings() []fitting {
 // margin is how much smaller the leave-one-out error of another way to prepare must be to displace the customary one.
 const margin = .95
 
+// judged is on how many examples ways to prepare are compared: enough to tell them apart, and little time.
+const judged = 300
+
 // prepare chooses how windows are prepared by the leave-one-out error of the plain view.
 func (t *training) prepare() error {
-	var lowest float64
-	for i, f := range t.fittings() {
-		windows, err := t.fit(f)
+	ways := t.fittings()
+	t.fitting = ways[0]
+	sample, lowest := t.sample(judged), 0.0
+	for i, f := range ways {
+		if len(ways) == 1 {
+			break
+		}
+		loss, err := sample.loss(f)
 		if err != nil {
 			return err
 		}
 		if i == 0 {
-			t.fitting, t.prepared = f, windows
-			if len(t.fittings()) == 1 {
-				return nil
-			}
-		}
-		c, err := newColumns(windows, plain, t.seed)
-		if err != nil {
-			return err
-		}
-		g, _, err := t.gram(c)
-		if err != nil {
-			return err
-		}
-		s, err := g.Solve(t.labels, len(t.classes))
-		if err != nil {
-			return err
-		}
-		if i == 0 {
-			lowest = s.Loss
-		} else if s.Loss < margin*lowest {
-			lowest, t.fitting, t.prepared = s.Loss, f, windows
+			lowest = loss
+		} else if loss < margin*lowest {
+			lowest, t.fitting = loss, f
 		}
 	}
-	return nil
+	var err error
+	t.prepared, err = t.fit(t.fitting)
+	return err
+}
+
+// sample is the training with an even part of the examples of each class.
+func (t *training) sample(limit int) *training {
+	out := &training{ctx: t.ctx, seed: t.seed, classes: t.classes}
+	counts, seen := make([]int, len(t.classes)), make([]int, len(t.classes))
+	for _, l := range t.labels {
+		counts[l]++
+	}
+	for i, l := range t.labels {
+		want := max(2, counts[l]*limit/max(limit, len(t.labels)))
+		if at := seen[l]; at == 0 || at*want/counts[l] != (at-1)*want/counts[l] {
+			out.windows, out.labels = append(out.windows, t.windows[i]), append(out.labels, l)
+		}
+		seen[l]++
+	}
+	return out
+}
+
+// loss is the leave-one-out error of the plain view when windows are prepared one way.
+func (t *training) loss(f fitting) (float64, error) {
+	windows, err := t.fit(f)
+	if err != nil {
+		return 0, err
+	}
+	c, err := newColumns(windows, plain, t.seed)
+	if err != nil {
+		return 0, err
+	}
+	g, _, err := t.gram(c)
+	if err != nil {
+		return 0, err
+	}
+	s, err := g.Solve(t.labels, len(t.classes))
+	if err != nil {
+		return 0, err
+	}
+	return s.Loss, nil
 }
 
 // gram sums the inner products of the features, a block at a time.
