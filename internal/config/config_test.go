@@ -100,7 +100,8 @@ func TestEmbedderIsCheckedAndNoKeyIsShown(t *testing.T) {
 	_, err := load(map[string]string{"TARTAN_EMBED_URL": "https://api.example.com/v1", "TARTAN_EMBED_MODEL": "small", "TARTAN_EMBED_KEY": "file:/run/secrets/key"})
 	require.NoError(t, err)
 	for _, env := range []map[string]string{
-		{"TARTAN_EMBED_URL": "https://api.example.com/v1"}, {"TARTAN_EMBED_MODEL": "small"},
+		{"TARTAN_EMBED_URL": "https://api.example.com/v1"},
+		{"TARTAN_EMBED_MODEL": "small"},
 		{"TARTAN_EMBED_URL": "https://me:sk-secret@api.example.com/v1", "TARTAN_EMBED_MODEL": "small"},
 		{"TARTAN_EMBED_URL": "https://api.example.com/v1?key=sk-secret", "TARTAN_EMBED_MODEL": "small"},
 		{"TARTAN_EMBED_KEY": "sk-secret"},

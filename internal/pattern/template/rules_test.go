@@ -403,3 +403,21 @@ func TestRulesTakeWhatWasMeant(t *testing.T) {
 		require.Equal(t, all, l.Patterns())
 	}
 }
+
+// BenchmarkSetRules makes and takes away a rule of one's own, which is matched with every shape.
+func BenchmarkSetRules(b *testing.B) {
+	tl := NewTally(TallyOptions{MaxShapes: 1 << 20})
+	for _, m := range mixed(7, 60_000) {
+		tl.Add(m, m, 0)
+	}
+	l := learn(tl)
+	shapes, _ := l.Len()
+	r, err := Define("<*> of <*>")
+	require.NoError(b, err)
+	r.Number = 1
+	for b.Loop() {
+		l.SetRules([]Rule{r})
+		l.SetRules(nil)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/2/float64(shapes), "ns/shape")
+}
