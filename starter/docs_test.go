@@ -38,6 +38,7 @@ var outputs = []struct {
 	{command: "patterns values", value: valuesView{}},
 	{command: "patterns compare", value: comparisonView{}},
 	{command: "patterns sequences", value: sequencesView{}},
+	{command: "patterns try", value: triedReport{}},
 	{command: "patterns draw", value: drawnView{}},
 	{command: "patterns define, describe, merge, split, pin, unpin, ignore, unignore and undo", value: editView{}},
 	{command: "patterns history", value: historyView{}},

@@ -83,7 +83,7 @@ func (a *app) patternsCommand() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.mineCommand(), a.listCommand(), a.showCommand(), a.compareCommand(), a.valuesCommand(), a.sequencesCommand())
-	c.AddCommand(a.drawCommand(), a.exportCommand(), a.similarCommand(), a.clusterCommand())
+	c.AddCommand(a.drawCommand(), a.exportCommand(), a.tryCommand(), a.similarCommand(), a.clusterCommand())
 	c.AddCommand(a.editCommands()...)
 	return c
 }

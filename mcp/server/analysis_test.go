@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,4 +155,34 @@ func TestFindSequencesOfLines(t *testing.T) {
 	r := c.tool(t, "find_sequences", `{}`)
 	require.True(t, r.IsError)
 	require.Contains(t, r.Content[0].Text, "not connected to Temporal")
+}
+
+func TestTryPatterns(t *testing.T) {
+	t.Parallel()
+	k := newStack(t)
+	caller := k.db.Workspace(t, "one")
+	c := k.client(t, caller, true)
+	var out struct {
+		Lines, Total int
+		Patterns     []struct {
+			Template, Known, Nearest, Differs, At string
+			Lines                                 int
+		}
+	}
+	lines := string(must(json.Marshal(append(sample[3:5:5], "Connection opened by 10.0.0.1 port 4242"))))
+	c.into(t, &out, "try_patterns", `{"lines":`+lines+`}`)
+	require.Equal(t, 2, out.Total, "without any library")
+	require.Empty(t, out.Patterns[0].Known)
+	k.learn(t, caller, "default", time.Now(), sample...)
+	var before, after struct{ Total, Revision int64 }
+	c.into(t, &before, "list_patterns", `{}`)
+	c.into(t, &out, "try_patterns", `{"lines":`+lines+`}`)
+	c.into(t, &after, "list_patterns", `{}`)
+	require.Equal(t, before, after, "nothing was stored")
+	require.Equal(t, "1-2", out.Patterns[0].At)
+	require.NotEmpty(t, out.Patterns[0].Known)
+	require.Equal(t, out.Patterns[0].Known, out.Patterns[1].Nearest)
+	require.Equal(t, `"opened" where it has "closed"`, out.Patterns[1].Differs)
+	r := c.tool(t, "try_patterns", `{"lines":`+string(must(json.Marshal(strings.Repeat("a\n", 5001))))+`}`)
+	require.Contains(t, r.Content[0].Text, "send fewer")
 }

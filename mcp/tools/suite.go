@@ -69,7 +69,7 @@ const kindOfTexts = "text"
 // Tools are all tools, in the order in which they are documented.
 func (s *Suite) Tools() []Tool {
 	return []Tool{
-		s.recognize(), s.compareWindows(), s.listPatterns(), s.getPattern(), s.getValues(), s.findSequences(),
+		s.recognize(), s.compareWindows(), s.listPatterns(), s.getPattern(), s.getValues(), s.findSequences(), s.tryPatterns(),
 		s.drawPattern(), s.exportPattern(), s.similarPatterns(),
 		s.editPattern(), s.describePattern(), s.listEdits(),
 		s.recognizeSeries(), s.trainSeries(), s.findMotifs(),
