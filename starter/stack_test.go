@@ -123,6 +123,7 @@ func TestStack(t *testing.T) {
 	recogniseAndControl(t, s, id)
 	trainAndRecognise(t, s, dir)
 	clusterAndCompare(t, s, id)
+	analyse(t, s, id, logFile)
 
 	var findings []finding
 	out, errs, code := s.run("", "doctor", "--output", "json")
@@ -346,6 +347,36 @@ func read(t *testing.T, s shell) string {
 	_, errs, code = s.run("", "patterns", "list", "--workspace", "elsewhere")
 	require.Equal(t, codeDenied, code, errs)
 	return id
+}
+
+// analyse asks for what goes beyond reading: exports, pictures, explanations, sequences.
+func analyse(t *testing.T, s shell, id, log string) {
+	t.Helper()
+	for _, format := range []string{"regex", "grok", "otel"} {
+		var v exportView
+		s.ok(&v, "", "patterns", "export", id, "--format", format)
+		require.Equal(t, v.Examples, v.Matched, v.Text)
+		require.NotZero(t, v.Examples)
+	}
+	require.Contains(t, s.ok(nil, "", "patterns", "export", "--all"), "# "+id)
+	_, errs, code := s.run("", "patterns", "export", id, "--format", "yaml")
+	require.Equal(t, codeUsage, code, errs)
+	file := filepath.Join(t.TempDir(), "out.svg")
+	s.ok(nil, "", "patterns", "draw", id, "-f", file)
+	svg, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(svg), "</svg>")
+	require.Contains(t, s.ok(nil, "", "patterns", "draw"), "library default")
+	require.Contains(t, s.ok(nil, "no such thing was ever said\n", "recognize", "--explain"), "unknown")
+	var tried triedReport
+	s.ok(&tried, "", "patterns", "try", log, "--library", "default")
+	require.Equal(t, 3000, tried.Lines)
+	require.NotEmpty(t, tried.Patterns[0].Known)
+	var found, durable sequencesView
+	s.ok(&found, "", "patterns", "sequences", log)
+	s.ok(&durable, "", "patterns", "sequences")
+	require.Equal(t, found.SessionKey, durable.SessionKey)
+	require.Equal(t, found.Report, durable.Report, "in this process and by the workflow")
 }
 
 // editAndUndo makes each edit of the command line and takes it back.
