@@ -33,14 +33,13 @@ func TestEveryLineHasARow(t *testing.T) {
 			want = append(want, text)
 		}
 		mined := template.NewOffline(template.TallyOptions{})
-		var result offlineResult
-		rows, err := offline{assignments: "x"}.read(mined, strings.NewReader(b.String()), &result, time.Now())
-		require.NoError(t, err)
-		require.EqualValues(t, len(want), result.Lines+result.Continued, "seed %d", seed)
-		require.Zero(t, result.Untimed)
-		require.Len(t, rows, len(want))
+		r := newOfflineReader(mined, offline{assignments: "x"}, time.Now())
+		require.NoError(t, r.read(strings.NewReader(b.String())))
 		assign := mined.Assign()
-		for i, row := range rows {
+		require.EqualValues(t, len(want), mined.Tally().Lines()+r.continued, "seed %d", seed)
+		require.Zero(t, r.untimed)
+		require.Len(t, r.rows, len(want))
+		for i, row := range r.rows {
 			_, text := assign(int(row))
 			require.Equal(t, want[i], text, "seed %d, line %d", seed, i)
 		}

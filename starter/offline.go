@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
-	"github.com/tartan-ai/tartan/internal/pattern/lines"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
 )
 
@@ -51,20 +50,21 @@ func (o offline) run(a *app, files []string) error {
 	begun := time.Now()
 	var result offlineResult
 	mined := template.NewOffline(template.TallyOptions{Values: o.values})
-	var rows []int32 // the observation of each line
+	reader := newOfflineReader(mined, o, begun)
 	for _, name := range files {
 		in, done, err := a.open(name)
 		if err == nil {
-			rows, err = o.read(mined, in, &result, begun)
+			err = reader.read(in)
 			done()
 		}
 		if err != nil {
 			return readFailure(name, err)
 		}
 	}
+	result.Continued, result.Truncated, result.Untimed = reader.continued, reader.truncated, reader.untimed
 	assign := mined.Assign()
 	if o.assignments != "" {
-		if err := writeAssignments(o.assignments, rows, assign); err != nil {
+		if err := writeAssignments(o.assignments, reader.rows, assign); err != nil {
 			return fmt.Errorf("write the assignments: %w", err)
 		}
 	}
@@ -90,35 +90,6 @@ func (a *app) open(name string) (io.Reader, func(), error) {
 		return nil, nil, err
 	}
 	return f, func() { f.Close() }, nil
-}
-
-// read adds every observation of one stream. It returns which observation each line belongs to, if that is asked for.
-func (o offline) read(mined *template.Offline, in io.Reader, result *offlineResult, now time.Time) (rows []int32, err error) {
-	plain, _, err := lines.Decompress(in)
-	if err != nil {
-		return nil, err
-	}
-	defer plain.Close()
-	at := now.UnixNano()
-	r := newObserver(plain, o.observe, o.noHeader, now.UTC())
-	for r.Next() {
-		x := &r.observation
-		result.Lines++
-		if x.header.HasTime {
-			at = x.header.Time
-		} else if !o.noHeader {
-			result.Untimed++
-		}
-		if o.assignments != "" {
-			for range x.lines {
-				rows = append(rows, int32(result.Lines-1))
-			}
-		}
-		result.Continued += int64(x.lines - 1)
-		mined.Add(x.header.Message, x.text, at)
-	}
-	result.Truncated += r.truncated
-	return rows, r.Err()
 }
 
 // collect turns the counts per shape into counts per pattern, the most frequent first.

@@ -1,6 +1,12 @@
 package template
 
-import "github.com/tartan-ai/tartan/internal/pattern"
+import (
+	"cmp"
+	"slices"
+	"sort"
+
+	"github.com/tartan-ai/tartan/internal/pattern"
+)
 
 // Offline mines a stream in one pass without a server and remembers which shape each line had, in four bytes a line:
 //
@@ -8,13 +14,29 @@ import "github.com/tartan-ai/tartan/internal/pattern"
 //	for each line { mined.Add(message, line, at) }
 //	of := mined.Assign()
 //	for each line { id, text := of(i) }
+//
+// Several goroutines share the work with a Shard each.
 type Offline struct {
-	tally   *Tally
+	options TallyOptions
+	main    *Shard
+	shards  []*Shard // without main
+	blocks  []lineBlock
 	library *Library
-	lines   []uint32 // entry of the tally
 
 	patterns map[ShapeID]pattern.ID // of the shapes counted, as of the last Assign
 	wider    map[ShapeID]ShapeID    // shapes that others took in
+}
+
+// Shard is the part of an Offline that one goroutine fills, block by block.
+type Shard struct {
+	tally  *Tally
+	blocks []lineBlock
+}
+
+// lineBlock is lines that follow each other in the stream, each the entry of a tally that counts it.
+type lineBlock struct {
+	number int
+	lines  []uint32
 }
 
 // NewOffline returns an empty Offline. Without MaxShapes it holds as many shapes as a Library.
@@ -22,16 +44,35 @@ func NewOffline(o TallyOptions) *Offline {
 	if o.MaxShapes <= 0 {
 		o.MaxShapes = DefaultMaxShapes
 	}
-	return &Offline{tally: NewTally(o), library: NewLibrary(Options{MaxShapes: o.MaxShapes})}
+	return &Offline{options: o, main: newShard(o), library: NewLibrary(Options{MaxShapes: o.MaxShapes})}
 }
+
+func newShard(o TallyOptions) *Shard {
+	return &Shard{tally: NewTally(o), blocks: make([]lineBlock, 1)}
+}
+
+// Add counts one message and remembers its shape. It is a line of block 0.
+func (o *Offline) Add(message, line []byte, at int64) { o.main.Add(message, line, at) }
+
+// Shard returns a new part for another goroutine to fill before the next Assign.
+func (o *Offline) Shard() *Shard {
+	s := newShard(o.options)
+	o.shards = append(o.shards, s)
+	return s
+}
+
+// Begin says that the lines added from now on are a block of the stream. The lines of an Offline are those of its blocks in the order of
+// their numbers, whichever shard has them. No number may be begun twice; 0 is what is added before the first.
+func (s *Shard) Begin(number int) { s.blocks = append(s.blocks, lineBlock{number: number}) }
 
 // Add counts one message and remembers its shape.
-func (o *Offline) Add(message, line []byte, at int64) {
-	o.lines = append(o.lines, uint32(o.tally.add(message, line, at)))
+func (s *Shard) Add(message, line []byte, at int64) {
+	b := &s.blocks[len(s.blocks)-1]
+	b.lines = append(b.lines, uint32(s.tally.add(message, line, at)))
 }
 
-// Tally returns the counts.
-func (o *Offline) Tally() *Tally { return o.tally }
+// Tally returns the counts as of the last Assign.
+func (o *Offline) Tally() *Tally { return o.main.tally }
 
 // Library returns the library as of the last Assign.
 func (o *Offline) Library() *Library { return o.library }
@@ -42,10 +83,27 @@ func (o *Offline) PatternOf(s ShapeID) (pattern.ID, bool) {
 	return id, ok
 }
 
-// Assign learns all shapes and returns a function that gives the pattern and template text of the i-th line added, in constant
-// time. The id is "" and the template empty for a line that went to Other.
+// gather takes what the shards hold.
+func (o *Offline) gather() {
+	for _, s := range o.shards {
+		to := o.main.tally.takeAll(s.tally)
+		for _, b := range s.blocks {
+			for i, k := range b.lines {
+				b.lines[i] = to[k]
+			}
+		}
+		o.main.blocks = append(o.main.blocks, s.blocks...)
+	}
+	o.shards = nil
+	o.blocks = slices.Clone(o.main.blocks)
+	slices.SortStableFunc(o.blocks, func(a, b lineBlock) int { return cmp.Compare(a.number, b.number) })
+}
+
+// Assign learns all shapes and returns a function that gives the pattern and template text of the i-th line, which costs least if it is
+// asked in order. The id is "" and the template empty for a line that went to Other. Shards cannot be used after.
 func (o *Offline) Assign() func(i int) (id pattern.ID, template string) {
-	t := o.tally
+	o.gather()
+	t := o.main.tally
 	var shapes []Shape
 	var of []int // the entry of each
 	for k := range t.entries {
@@ -70,11 +128,27 @@ func (o *Offline) Assign() func(i int) (id pattern.ID, template string) {
 	for k := range patterns {
 		patterns[k] = patterns[t.resolve(k)]
 	}
+	line := o.lines()
 	return func(i int) (pattern.ID, string) {
-		p := patterns[o.lines[i]]
+		p := patterns[line(i)]
 		if p == nil {
 			return "", ""
 		}
 		return p.id(), p.template()
+	}
+}
+
+// lines returns a function that gives the entry of the i-th line.
+func (o *Offline) lines() func(i int) uint32 {
+	from := make([]int, len(o.blocks)+1)
+	for b := range o.blocks {
+		from[b+1] = from[b] + len(o.blocks[b].lines)
+	}
+	now := 0
+	return func(i int) uint32 {
+		if i < from[now] || i >= from[now+1] {
+			now = sort.SearchInts(from, i+1) - 1
+		}
+		return o.blocks[now].lines[i-from[now]]
 	}
 }

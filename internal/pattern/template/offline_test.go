@@ -2,6 +2,8 @@ package template
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,4 +31,85 @@ func TestOfflineKnowsAbsorbedShapes(t *testing.T) {
 		require.True(t, ok, c.Text)
 		require.Equal(t, first, id)
 	}
+}
+
+// TestShardsAreOneOffline deals blocks of lines to shards, which goroutines fill, and compares with one that read all of them.
+func TestShardsAreOneOffline(t *testing.T) {
+	t.Parallel()
+	lines := mixed(19, 20_000)
+	one, many := NewOffline(TallyOptions{}), NewOffline(TallyOptions{})
+	const size = 37
+	for i, m := range lines {
+		one.Add(m, m, int64(i)*1e9)
+	}
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range 3 {
+		s := many.Shard()
+		wg.Go(func() {
+			for {
+				number := int(next.Add(1))
+				from := (number - 1) * size
+				if from >= len(lines) {
+					return
+				}
+				s.Begin(number)
+				for i := from; i < min(from+size, len(lines)); i++ {
+					s.Add(lines[i], lines[i], int64(i)*1e9)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	a, b := one.Assign(), many.Assign()
+	require.Equal(t, one.Tally().Counted(), many.Tally().Counted())
+	require.Equal(t, one.Tally().Lines(), many.Tally().Lines())
+	require.Equal(t, one.Library().Checksum(), many.Library().Checksum())
+	for i := range lines {
+		wantID, wantText := a(i)
+		gotID, gotText := b(i)
+		require.Equal(t, wantID, gotID, "line %d", i)
+		require.Equal(t, wantText, gotText)
+	}
+	id, _ := b(7)
+	want, _ := a(7)
+	require.Equal(t, want, id) // in any order
+}
+
+// TestTakeKeepsOtherAndFolds counts more than a tally holds, in parts.
+func TestTakeKeepsOtherAndFolds(t *testing.T) {
+	t.Parallel()
+	total := NewTally(TallyOptions{MaxShapes: 9000})
+	var want int64
+	for part := range 3 {
+		tl := NewTally(TallyOptions{MaxShapes: 9000})
+		for i := range 12_000 {
+			k := i + part*5000
+			line := []byte("selecting package " + letterName(k) + " for installation")
+			if i%2 == 0 {
+				line = []byte(letterName(k*7919) + " " + letterName(k*104729))
+			}
+			tl.Add(line, line, int64(i))
+			want++
+		}
+		total.Take(tl)
+	}
+	var got int64
+	counted := total.Counted()
+	for _, c := range counted {
+		got += c.Lines
+	}
+	require.Equal(t, want, got)
+	require.Equal(t, want, total.Lines())
+	require.LessOrEqual(t, len(counted), 9001)
+	require.Equal(t, Other, counted[0].ID)
+}
+
+// letterName writes a number in letters.
+func letterName(n int) string {
+	b := []byte("lib")
+	for n = n % 456976; len(b) < 7; n /= 26 {
+		b = append(b, 'a'+byte(n%26))
+	}
+	return string(b)
 }

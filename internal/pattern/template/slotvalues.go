@@ -141,8 +141,26 @@ func (t *Tally) mergeValues(to, from int) {
 	}
 	r := t.recorders[from]
 	t.recorders[from] = nil
-	if r == nil || to == t.other {
+	if to != t.other {
+		t.takeValues(to, r, t.entries[from].text)
+	}
+}
+
+// recorderOf returns the recorder of entry k, or nil.
+func (t *Tally) recorderOf(k int) *recorder {
+	if k >= len(t.recorders) {
+		return nil
+	}
+	return t.recorders[k]
+}
+
+// takeValues adds what a shape held, whose text is given, to what an entry held that is equal or wider.
+func (t *Tally) takeValues(to int, r *recorder, text []byte) {
+	if r == nil {
 		return
+	}
+	if to >= len(t.recorders) {
+		t.recorders = append(t.recorders, make([]*recorder, to+1-len(t.recorders))...)
 	}
 	w := t.recorders[to]
 	if w == nil {
@@ -152,7 +170,7 @@ func (t *Tally) mergeValues(to, from int) {
 	for i := range r.periods {
 		open(&r.periods[i])
 	}
-	moved := WidenValues(r.periods, string(t.entries[from].text), string(t.entries[to].text))
+	moved := WidenValues(r.periods, string(text), string(t.entries[to].text))
 	for i := range moved {
 		w.keep(&moved[i])
 	}
@@ -314,7 +332,7 @@ func (c *Collector) Slots() []SlotValues {
 // Values returns what the slots of each pattern held, as of the last Assign, if the options asked for it.
 func (o *Offline) Values() map[pattern.ID][]SlotValues {
 	ix, of := o.library.Index(), map[pattern.ID]*Collector{}
-	for _, c := range o.tally.Counted() {
+	for _, c := range o.Tally().Counted() {
 		id, ok := o.PatternOf(c.ID)
 		if !ok || len(c.Values) == 0 {
 			continue

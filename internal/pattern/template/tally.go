@@ -269,23 +269,79 @@ func (t *Tally) merge(to, from int) {
 	if t.values {
 		t.mergeValues(to, from)
 	}
+	t.examples -= len(a.example) + len(b.example)
+	a.take(b)
+	t.examples += len(a.example)
+	*b = entry{id: b.id, into: int32(to)}
+	t.live--
+}
+
+// take adds the counts of another entry.
+func (a *entry) take(b *entry) {
 	if b.lines > 0 {
 		if a.lines == 0 {
 			a.first, a.last, a.example, a.exampleAt = b.first, b.last, b.example, b.exampleAt
 		} else {
 			a.first, a.last = min(a.first, b.first), max(a.last, b.last)
 			if b.exampleAt < a.exampleAt || b.exampleAt == a.exampleAt && string(b.example) < string(a.example) {
-				a.example, b.example, a.exampleAt = b.example, a.example, b.exampleAt
+				a.example, a.exampleAt = b.example, b.exampleAt
 			}
-			t.examples -= len(b.example)
 		}
 		for _, x := range b.buckets {
 			a.count(x.Start, x.Lines)
 		}
 		a.lines += b.lines
 	}
-	*b = entry{id: b.id, into: int32(to)}
-	t.live--
+}
+
+// Take moves to the tally what another one counted, which may have been filled by another goroutine: lines that are counted in parts
+// and taken together have the shapes and counts of all lines in one tally, as long as no bound is met. The other tally cannot be used
+// after. Both must have buckets of the same width. It costs a look-up a shape.
+func (t *Tally) Take(o *Tally) { t.takeAll(o) }
+
+// takeAll returns the entry of t for each entry of o.
+func (t *Tally) takeAll(o *Tally) []uint32 {
+	to := make([]uint32, len(o.entries))
+	for k := range o.entries {
+		b := &o.entries[k]
+		if b.into >= 0 {
+			continue
+		}
+		at := 0
+		if k == o.other {
+			at = t.rest()
+		} else {
+			at = t.place(b)
+		}
+		to[k] = uint32(at)
+		if t.values && at != t.other {
+			t.takeValues(at, o.recorderOf(k), b.text)
+		}
+		a := &t.entries[at]
+		t.examples -= len(a.example)
+		a.take(b)
+		t.examples += len(a.example)
+	}
+	for k := range o.entries {
+		to[k] = to[o.resolve(k)]
+	}
+	t.lines += o.lines
+	*o = Tally{}
+	return to
+}
+
+// place returns the entry for the shape of an entry of another tally.
+func (t *Tally) place(b *entry) int {
+	if k := t.find(b.id); k >= 0 {
+		if t.entries[k].into < 0 && t.entries[k].proof != b.proof {
+			return t.rest()
+		}
+		return t.resolve(k)
+	}
+	if t.live >= t.max {
+		return t.rest()
+	}
+	return t.insert(b.id, b.proof, b.text)
 }
 
 // Counted returns what was counted, sorted by shape id.
