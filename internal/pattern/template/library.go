@@ -17,13 +17,13 @@ const maxGroup = 1 << 16
 // record is a shape in a library.
 type record struct {
 	id      ShapeID
-	proof   uint64
+	proof   uint32
 	text    uint32 // in the arena
-	length  uint16
-	folded  bool   // into record number cluster
 	cluster uint32 // in its group
 	group   uint32
 	pattern uint32
+	length  uint16
+	folded  bool // into record number cluster
 }
 
 // Library partitions shapes into patterns. It is not safe for concurrent use.

@@ -57,7 +57,7 @@ func (s *scanner) id() ShapeID { return finish(s.sum, s.skel) }
 
 // proof is a second hash of the shape, which shares nothing with the id: shapes that are equal in both have the same text. It is
 // good for this process only.
-func (s *scanner) proof() uint64 { return fold(s.check^s.gap, uint64(s.n)^secret[1]) }
+func (s *scanner) proof() uint32 { return uint32(fold(s.check^s.gap, uint64(s.n)^secret[1])) }
 
 // reset forgets the last scan.
 func (s *scanner) reset() {

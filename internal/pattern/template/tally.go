@@ -65,7 +65,7 @@ type Tally struct {
 
 type entry struct {
 	id          ShapeID
-	proof       uint64
+	proof       uint32
 	text        []byte
 	lines       int64
 	first, last int64
@@ -187,7 +187,7 @@ func (t *Tally) find(id ShapeID) int {
 	return t.byID.find(uint64(id), func(i int) bool { return t.entries[i].id == id })
 }
 
-func (t *Tally) insert(id ShapeID, proof uint64, text []byte) int {
+func (t *Tally) insert(id ShapeID, proof uint32, text []byte) int {
 	k := len(t.entries)
 	t.entries = append(t.entries, entry{id: id, proof: proof, text: text, into: -1})
 	t.byID.insert(uint64(id), k, func(i int) uint64 { return uint64(t.entries[i].id) })

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 )
@@ -29,19 +30,25 @@ type interest struct {
 	groups []uint32
 }
 
-// evidence is what a group told the wordbook, each list sorted.
+// evidence is what a group told the wordbook, each list sorted. Of constants it keeps the upper halves of the hashes.
 type evidence struct {
-	values, constants, unsure []uint64
+	values, unsure []uint64
+	constants      []uint32
 }
 
+// mentions reports whether the group told of a word; once in many it says so of a word that is only alike.
 func (e *evidence) mentions(word uint64) bool {
-	for _, list := range [][]uint64{e.constants, e.unsure, e.values} {
-		if _, ok := slices.BinarySearch(list, word); ok {
-			return true
-		}
+	if _, ok := slices.BinarySearch(e.constants, upper(word)); ok {
+		return true
 	}
-	return false
+	if _, ok := slices.BinarySearch(e.unsure, word); ok {
+		return true
+	}
+	_, ok := slices.BinarySearch(e.values, word)
+	return ok
 }
+
+func upper(word uint64) uint32 { return uint32(word >> 32) }
 
 const wordbookBits = 18
 
@@ -79,13 +86,14 @@ func (w *wordbook) strong(word uint64) bool {
 func (w *wordbook) update(g uint32, e *evidence, values, constants, unsure map[uint64]struct{}) {
 	next := evidence{
 		values:    sorted(values),
-		constants: sorted(constants),
 		unsure:    sorted(unsure),
+		constants: uppers(constants),
 	}
 	diff(e.values, next.values, w.value)
-	diff(e.constants, next.constants, func(word uint64, by int) {
-		w.constants[cut(word)] += uint32(by)
-		w.changed[cut(word)] = struct{}{}
+	diff(e.constants, next.constants, func(half uint32, by int) {
+		c := half >> (32 - wordbookBits)
+		w.constants[c] += uint32(by)
+		w.changed[c] = struct{}{}
 	})
 	diff(e.unsure, next.unsure, func(word uint64, by int) { w.interest(g, word, by) })
 	*e = next
@@ -101,6 +109,19 @@ func sorted(set map[uint64]struct{}) []uint64 {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// uppers returns the upper halves of hashes, sorted.
+func uppers(set map[uint64]struct{}) []uint32 {
+	if len(set) == 0 {
+		return nil
+	}
+	out := make([]uint32, 0, len(set))
+	for x := range set {
+		out = append(out, upper(x))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // value counts a group more or less where the word is a value.
@@ -186,7 +207,7 @@ func (w *wordbook) flipped(groups []*group) []uint32 {
 }
 
 // diff calls fn for each element of sorted sets that is only in one of them: -1 for the first, +1 for the second.
-func diff(a, b []uint64, fn func(x uint64, by int)) {
+func diff[T cmp.Ordered](a, b []T, fn func(x T, by int)) {
 	for len(a) > 0 || len(b) > 0 {
 		switch {
 		case len(b) == 0 || len(a) > 0 && a[0] < b[0]:
