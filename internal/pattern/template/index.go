@@ -75,10 +75,27 @@ func (ix *Index) match(s *scanner, message []byte, m *Match) bool {
 	return false
 }
 
+// find returns the record with the id, folded or not, or -1. It is what table.find does, without a call for each step.
+func (ix *Index) find(id ShapeID) int {
+	slots := &ix.byID.slots
+	if slots.n == 0 {
+		return -1
+	}
+	m := uint64(slots.n - 1)
+	for h := uint64(id) >> 7 & m; ; h = (h + 1) & m {
+		v := *slots.at(int(h))
+		if v == 0 {
+			return -1
+		}
+		if ix.records.at(int(v-1)).id == id {
+			return int(v - 1)
+		}
+	}
+}
+
 // exact returns the live record of the scanned shape, or -1.
 func (ix *Index) exact(s *scanner) int {
-	id := s.id()
-	i := ix.byID.find(uint64(id), func(i int) bool { return ix.records.at(i).id == id })
+	i := ix.find(s.id())
 	if i < 0 {
 		return -1
 	}
@@ -96,8 +113,7 @@ func (ix *Index) exact(s *scanner) int {
 // wide returns the record of the wider shape that takes the scanned one, or -1.
 func (ix *Index) wide(s *scanner, view *groupView) int {
 	for k := range view.wide {
-		id := s.with(&view.wide[k])
-		if i := ix.byID.find(uint64(id), func(i int) bool { return ix.records.at(i).id == id }); i >= 0 {
+		if i := ix.find(s.with(&view.wide[k])); i >= 0 {
 			for ix.records.at(i).folded {
 				i = int(ix.records.at(i).cluster)
 			}

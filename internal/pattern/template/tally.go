@@ -48,12 +48,12 @@ type Counted struct {
 type Tally struct {
 	max, foldAt int
 	width       int64 // seconds
-	index       *Index
+	known       *Index
 	folds       *Library // finds columns to absorb in this chunk
 	foldIndex   *Index
 	scan        scanner
 	entries     []entry
-	byID        table
+	places      []tallyPlace // by id; a power of two
 	live        int
 	other       int // entry of Other, or -1
 	lines       int64
@@ -61,6 +61,12 @@ type Tally struct {
 	start, end  int64 // the bucket of the last line, in nanoseconds
 	values      bool
 	recorders   []*recorder // by entry, if values; may be shorter
+}
+
+// tallyPlace is an entry by its id.
+type tallyPlace struct {
+	id    ShapeID
+	entry uint32 // its number + 1; 0 is free
 }
 
 type entry struct {
@@ -78,7 +84,7 @@ type entry struct {
 
 // NewTally returns an empty Tally.
 func NewTally(o TallyOptions) *Tally {
-	t := &Tally{max: o.MaxShapes, width: int64(o.Bucket / time.Second), index: o.Index, other: -1, start: 1, foldAt: foldTallyAt, values: o.Values}
+	t := &Tally{max: o.MaxShapes, width: int64(o.Bucket / time.Second), known: o.Index, other: -1, start: 1, foldAt: foldTallyAt, values: o.Values}
 	if t.max <= 0 {
 		t.max = DefaultTallyShapes
 	}
@@ -165,7 +171,7 @@ func (t *Tally) entry(message []byte) int {
 		}
 		return t.rest() // two texts with one hash
 	}
-	for _, ix := range [...]*Index{t.index, t.foldIndex} {
+	for _, ix := range [...]*Index{t.known, t.foldIndex} {
 		if k := t.absorbed(ix); k >= 0 {
 			return k
 		}
@@ -184,15 +190,45 @@ func (t *Tally) entry(message []byte) int {
 }
 
 func (t *Tally) find(id ShapeID) int {
-	return t.byID.find(uint64(id), func(i int) bool { return t.entries[i].id == id })
+	if len(t.places) == 0 {
+		return -1
+	}
+	m := uint64(len(t.places) - 1)
+	for h := uint64(id) >> 7 & m; ; h = (h + 1) & m {
+		switch p := &t.places[h]; {
+		case p.entry == 0:
+			return -1
+		case p.id == id:
+			return int(p.entry - 1)
+		}
+	}
 }
 
 func (t *Tally) insert(id ShapeID, proof uint32, text []byte) int {
 	k := len(t.entries)
 	t.entries = append(t.entries, entry{id: id, proof: proof, text: text, into: -1})
-	t.byID.insert(uint64(id), k, func(i int) uint64 { return uint64(t.entries[i].id) })
+	if 4*len(t.entries) > 3*len(t.places) {
+		t.places = make([]tallyPlace, max(512, 2*len(t.places)))
+		for i := range t.entries {
+			if i != t.other {
+				t.index(t.entries[i].id, i)
+			}
+		}
+	} else {
+		t.index(id, k)
+	}
 	t.live++
 	return k
+}
+
+// index makes entry k found by its id.
+func (t *Tally) index(id ShapeID, k int) {
+	m := uint64(len(t.places) - 1)
+	h := uint64(id) >> 7 & m
+	for t.places[h].entry != 0 {
+		h = (h + 1) & m
+	}
+	t.places[h] = tallyPlace{id: id, entry: uint32(k + 1)}
 }
 
 // rest returns the entry of Other.
