@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/faceair/drain"
+	loki "github.com/grafana/loki/v3/pkg/pattern/drain"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tartan-ai/tartan/internal/pattern/template"
@@ -73,6 +74,26 @@ var miners = []struct {
 		ids := map[*drain.LogCluster]string{}
 		out := make([]string, len(messages))
 		for i, c := range clusters {
+			if ids[c] == "" {
+				ids[c] = strconv.Itoa(len(ids) + 1)
+			}
+			out[i] = ids[c]
+		}
+		return out
+	}},
+	{"grafana/loki", func(messages [][]byte) []string {
+		d := loki.New("", loki.DefaultConfig(), nil, loki.FormatUnknown, nil)
+		clusters := make([]*loki.LogCluster, len(messages))
+		for i, m := range messages {
+			clusters[i] = d.Train(string(m), 0)
+		}
+		ids := map[*loki.LogCluster]string{}
+		out := make([]string, len(messages))
+		for i, c := range clusters {
+			if c == nil { // it takes no line of fewer than four tokens: each is a group of its own
+				out[i] = "line " + strconv.Itoa(i)
+				continue
+			}
 			if ids[c] == "" {
 				ids[c] = strconv.Itoa(len(ids) + 1)
 			}

@@ -313,20 +313,20 @@ func (t *Tally) merge(to, from int) {
 }
 
 // take adds the counts of another entry.
-func (a *entry) take(b *entry) {
+func (e *entry) take(b *entry) {
 	if b.lines > 0 {
-		if a.lines == 0 {
-			a.first, a.last, a.example, a.exampleAt = b.first, b.last, b.example, b.exampleAt
+		if e.lines == 0 {
+			e.first, e.last, e.example, e.exampleAt = b.first, b.last, b.example, b.exampleAt
 		} else {
-			a.first, a.last = min(a.first, b.first), max(a.last, b.last)
-			if b.exampleAt < a.exampleAt || b.exampleAt == a.exampleAt && string(b.example) < string(a.example) {
-				a.example, a.exampleAt = b.example, b.exampleAt
+			e.first, e.last = min(e.first, b.first), max(e.last, b.last)
+			if b.exampleAt < e.exampleAt || b.exampleAt == e.exampleAt && string(b.example) < string(e.example) {
+				e.example, e.exampleAt = b.example, b.exampleAt
 			}
 		}
 		for _, x := range b.buckets {
-			a.count(x.Start, x.Lines)
+			e.count(x.Start, x.Lines)
 		}
-		a.lines += b.lines
+		e.lines += b.lines
 	}
 }
 
