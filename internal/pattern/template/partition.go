@@ -74,6 +74,7 @@ type partitioner struct {
 	counts map[uint64]struct{}
 	// What the first pass found, by word hash.
 	values, unsure map[uint64]struct{}
+	rivals         []uint64 // once for each table in which the word is one of several alternatives and nothing else differs
 }
 
 // partition splits the rows of a group. The result does not depend on the order of rows.
@@ -207,7 +208,7 @@ func (p *partitioner) split(rows []row, inherited mask) {
 	anchors, varCols, unsure := 0, 0, 0
 	best, bestVar := -1, -1
 	var bestStat, bestVarStat colStat
-	var fresh []int
+	var fresh, open []int
 	for c := range cols {
 		st := p.stat(rows, c)
 		if st.distinct == 1 {
@@ -234,10 +235,19 @@ func (p *partitioner) split(rows []row, inherited mask) {
 			continue
 		}
 		unsure++
+		open = append(open, c)
 		p.note(p.unsure, rows, c)
 		if best < 0 || st.distinct < bestStat.distinct {
 			best, bestStat = c, st
 		}
+	}
+	if c := p.free(rows, open); c >= 0 {
+		vars.set(c)
+		p.split(rows, vars)
+		return
+	}
+	if p.values != nil && unsure == 1 && anchors >= minAnchors && bestStat.distinct >= minRivals && !bestStat.slots {
+		p.rival(rows, best)
 	}
 	held := anchors > 0 && anchors >= varCols && anchors >= unsure
 	if held {

@@ -107,7 +107,7 @@ func (l *Library) observe(g uint32) {
 			}
 		}
 	}
-	l.words.update(g, &grp.evidence, p.values, constant, p.unsure)
+	l.words.update(g, &grp.evidence, p.values, constant, p.unsure, p.rivals)
 }
 
 // rebuild partitions group g and renews its clusters; keys collects the families that lost or won one. It returns whether shapes

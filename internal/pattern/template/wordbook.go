@@ -10,6 +10,7 @@ import (
 // a value elsewhere is likely one where a column has too few words to tell.
 type wordbook struct {
 	values    map[uint32][]valueCount // by cut hash
+	rivals    map[uint64]uint32       // in how many tables a word is one of several alternatives
 	constants []uint32                // by cut hash: groups where a word is constant; sharing a count only makes known more careful
 	interests map[uint32][]interest   // by cut hash
 	changed   map[uint32]struct{}     // cut hashes whose counts changed
@@ -34,6 +35,7 @@ type interest struct {
 type evidence struct {
 	values, unsure []uint64
 	constants      []uint32
+	rivals         []uint64 // a word once for each table
 }
 
 // mentions reports whether the group told of a word; once in many it says so of a word that is only alike.
@@ -54,7 +56,7 @@ const wordbookBits = 18
 
 func newWordbook() wordbook {
 	return wordbook{
-		values: map[uint32][]valueCount{}, constants: make([]uint32, 1<<wordbookBits),
+		values: map[uint32][]valueCount{}, rivals: map[uint64]uint32{}, constants: make([]uint32, 1<<wordbookBits),
 		interests: map[uint32][]interest{}, changed: map[uint32]struct{}{},
 	}
 }
@@ -72,8 +74,9 @@ func (w *wordbook) count(word uint64) uint32 {
 
 // known reports whether a word is a value in other templates more than it is a constant.
 func (w *wordbook) known(word uint64) bool {
-	v := w.count(word)
-	return v > 0 && v >= w.constants[cut(word)]
+	v, c := w.count(word), w.constants[cut(word)]
+	r := w.rivals[word]
+	return v > 0 && v >= c || r >= minTables && r >= c
 }
 
 // strong reports whether a word is a value in several other templates and hardly ever a constant.
@@ -83,17 +86,24 @@ func (w *wordbook) strong(word uint64) bool {
 }
 
 // update replaces what group g has told.
-func (w *wordbook) update(g uint32, e *evidence, values, constants, unsure map[uint64]struct{}) {
+func (w *wordbook) update(g uint32, e *evidence, values, constants, unsure map[uint64]struct{}, rivals []uint64) {
 	next := evidence{
 		values:    sorted(values),
 		unsure:    sorted(unsure),
 		constants: uppers(constants),
+		rivals:    slices.Sorted(slices.Values(rivals)),
 	}
 	diff(e.values, next.values, w.value)
 	diff(e.constants, next.constants, func(half uint32, by int) {
 		c := half >> (32 - wordbookBits)
 		w.constants[c] += uint32(by)
 		w.changed[c] = struct{}{}
+	})
+	diff(e.rivals, next.rivals, func(word uint64, by int) {
+		if w.rivals[word] += uint32(by); w.rivals[word] == 0 {
+			delete(w.rivals, word)
+		}
+		w.changed[cut(word)] = struct{}{}
 	})
 	diff(e.unsure, next.unsure, func(word uint64, by int) { w.interest(g, word, by) })
 	*e = next
