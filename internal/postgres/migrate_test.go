@@ -16,7 +16,7 @@ func TestMigrateTwiceAndDown(t *testing.T) {
 	t.Parallel()
 	db := testdb.Empty(t)
 	ctx := t.Context()
-	have, want, _, err := postgres.Schema(ctx, db.URL)
+	have, _, _, err := postgres.Schema(ctx, db.URL)
 	require.NoError(t, err)
 	require.Zero(t, have)
 	applied, err := postgres.Migrate(ctx, db.URL, zap.NewNop())
