@@ -272,6 +272,10 @@ func TestASecondWorkspaceSeesNothing(t *testing.T) {
 				} {
 					r := c.tool(t, tool.Name, args)
 					seen := strings.ReplaceAll(string(r.Structured)+r.Content[0].Text, secret, "")
+					if tool.Name == "try_patterns" { // mines what it is given: the caller's own words come back masked
+						masked := strings.TrimSuffix(secret, "42")
+						seen = strings.NewReplacer(masked+`\u003c*\u003e`, "", masked+"<*>", "").Replace(seen)
+					}
 					require.NotContains(t, seen, "workspace one is", "%s %s", tool.Name, args)
 					require.NotContains(t, seen, one.WorkspaceID.String()+"/private")
 					require.NotContains(t, seen, `"id":"`+id, "%s %s", tool.Name, args)
