@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/lines"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
 )
 
@@ -90,6 +91,20 @@ func (a *app) open(name string) (io.Reader, func(), error) {
 		return nil, nil, err
 	}
 	return f, func() { f.Close() }, nil
+}
+
+// openPlain opens a file, or stdin for "-", and decompresses it.
+func (a *app) openPlain(name string) (io.Reader, func(), error) {
+	in, done, err := a.open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	plain, _, err := lines.Decompress(in)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return plain, func() { plain.Close(); done() }, nil
 }
 
 // collect turns the counts per shape into counts per pattern, the most frequent first.

@@ -15,7 +15,6 @@ import (
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/pattern"
-	"github.com/tartan-ai/tartan/internal/pattern/lines"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
 	"github.com/tartan-ai/tartan/internal/postgres"
 )
@@ -114,16 +113,11 @@ func (a *app) index(ctx context.Context, library string) (*feed.Entry, error) {
 }
 
 func (a *app) recognize(entry *feed.Entry, name string, o observing, noHeader, explain bool) error {
-	in, done, err := a.open(name)
+	plain, done, err := a.openPlain(name)
 	if err != nil {
 		return readFailure(name, err)
 	}
 	defer done()
-	plain, _, err := lines.Decompress(in)
-	if err != nil {
-		return readFailure(name, err)
-	}
-	defer plain.Close()
 	var (
 		r   = newObserver(plain, o, noHeader, time.Now().UTC())
 		out = bufio.NewWriter(a.out)

@@ -98,16 +98,11 @@ func (a *app) sequencesOf(entry *feed.Entry, name string, limit int, view *seque
 }
 
 func (a *app) readMessages(name string, to pass) error {
-	in, done, err := a.open(name)
+	plain, done, err := a.openPlain(name)
 	if err != nil {
 		return readFailure(name, err)
 	}
 	defer done()
-	plain, _, err := lines.Decompress(in)
-	if err != nil {
-		return readFailure(name, err)
-	}
-	defer plain.Close()
 	r, parser, at := lines.NewReader(plain, maxLine), header.NewParser(time.Now().UTC()), int64(0)
 	for {
 		text, ok := r.Next()

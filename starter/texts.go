@@ -65,16 +65,11 @@ func (a *app) recognizeTexts(ctx context.Context, library string, texts []string
 
 // recognizeFile answers the texts of a file, a text a line.
 func (a *app) recognizeFile(ctx context.Context, library, name string) error {
-	in, done, err := a.open(name)
+	plain, done, err := a.openPlain(name)
 	if err != nil {
 		return readFailure(name, err)
 	}
 	defer done()
-	plain, _, err := lines.Decompress(in)
-	if err != nil {
-		return readFailure(name, err)
-	}
-	defer plain.Close()
 	out, r := bufio.NewWriter(a.out), lines.NewReader(plain, maxLine)
 	for more := true; more; {
 		var texts []string

@@ -81,16 +81,11 @@ var errTooMuch = errors.New("more than 200,000 lines or 64 MiB: mine it with tar
 
 // tryable reads the messages of a file or stdin.
 func (a *app) tryable(name string, noHeader bool) (messages [][]byte, err error) {
-	in, done, err := a.open(name)
+	plain, done, err := a.openPlain(name)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	plain, _, err := lines.Decompress(in)
-	if err != nil {
-		return nil, err
-	}
-	defer plain.Close()
 	r, parser, bytes := lines.NewReader(plain, maxLine), header.NewParser(time.Now().UTC()), 0
 	for {
 		text, ok := r.Next()

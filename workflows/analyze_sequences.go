@@ -90,21 +90,7 @@ func newAnalysis(ctx workflow.Context, in AnalyzeSequencesInput) *analysis {
 
 // listen sets up the query and follows the signals. A pause takes effect between two chunks.
 func (a *analysis) listen(ctx workflow.Context) error {
-	err := workflow.SetQueryHandlerWithOptions(ctx, QueryProgress, func() (Progress, error) { return a.progress(ctx), nil },
-		workflow.QueryHandlerOptions{Description: "How far the run is."})
-	if err != nil {
-		return err
-	}
-	pause, resume := workflow.GetSignalChannel(ctx, SignalPause), workflow.GetSignalChannel(ctx, SignalResume)
-	workflow.GoNamed(ctx, "signals", func(ctx workflow.Context) {
-		heard := workflow.NewSelector(ctx)
-		heard.AddReceive(pause, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil); a.state.Paused = true })
-		heard.AddReceive(resume, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil); a.state.Paused = false })
-		for ctx.Err() == nil {
-			heard.Select(ctx)
-		}
-	})
-	return nil
+	return listen(ctx, func() Progress { return a.progress(ctx) }, &a.state.Paused)
 }
 
 func (a *analysis) progress(ctx workflow.Context) Progress {

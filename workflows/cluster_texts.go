@@ -2,13 +2,10 @@ package workflows
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/workflow"
 
@@ -79,19 +76,6 @@ func StartCluster(ctx context.Context, c client.Client, in ClusterTextsInput) (i
 		return "", "", false, fmt.Errorf("start clustering %s: %w", in.Source.Name, ErrInlineTooLong)
 	}
 	id = ClusterID(in.Caller.WorkspaceID, in.Library, digest(in.Source))
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout,
-		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
-		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            fmt.Sprintf("cluster %s in %s", in.Source.Name, in.Library),
-	}, ClusterTexts, in)
-	var started *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &started) {
-		return id, started.RunId, true, nil
-	}
-	if err != nil {
-		return "", "", false, fmt.Errorf("start workflow %s: %w", id, known(err))
-	}
-	return id, run.GetRunID(), false, nil
+	runID, existed, err = begin(ctx, c, ClusterTexts, in, client.StartWorkflowOptions{ID: id, StaticSummary: fmt.Sprintf("cluster %s in %s", in.Source.Name, in.Library)})
+	return id, runID, existed, err
 }

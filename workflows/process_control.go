@@ -40,7 +40,12 @@ type Progress struct {
 
 // listen sets up the query and follows the signals. A pause keeps new chunks from starting; those on their way finish.
 func (p *process) listen(ctx workflow.Context) error {
-	err := workflow.SetQueryHandlerWithOptions(ctx, QueryProgress, func() (Progress, error) { return p.progress(ctx), nil },
+	return listen(ctx, func() Progress { return p.progress(ctx) }, &p.state.Paused)
+}
+
+// listen answers the query for progress and notes in paused what the signals say.
+func listen(ctx workflow.Context, progress func() Progress, paused *bool) error {
+	err := workflow.SetQueryHandlerWithOptions(ctx, QueryProgress, func() (Progress, error) { return progress(), nil },
 		workflow.QueryHandlerOptions{Description: "How far the run is."})
 	if err != nil {
 		return err
@@ -48,8 +53,8 @@ func (p *process) listen(ctx workflow.Context) error {
 	pause, resume := workflow.GetSignalChannel(ctx, SignalPause), workflow.GetSignalChannel(ctx, SignalResume)
 	workflow.GoNamed(ctx, "signals", func(ctx workflow.Context) {
 		heard := workflow.NewSelector(ctx)
-		heard.AddReceive(pause, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil); p.state.Paused = true })
-		heard.AddReceive(resume, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil); p.state.Paused = false })
+		heard.AddReceive(pause, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil); *paused = true })
+		heard.AddReceive(resume, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil); *paused = false })
 		for ctx.Err() == nil {
 			heard.Select(ctx)
 		}

@@ -57,21 +57,28 @@ func StartProcess(ctx context.Context, c client.Client, in ProcessPatternsInput)
 		return "", "", false, fmt.Errorf("start mining %s: %w", in.Source.Name, ErrInlineTooLong)
 	}
 	id = ProcessID(in.Caller.WorkspaceID, in.Library, digest(in.Source))
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout,
-		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
-		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, // the error tells that it existed
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            fmt.Sprintf("mine %s into %s", in.Source.Name, in.Library),
-	}, ProcessPatterns, in)
+	runID, existed, err = begin(ctx, c, ProcessPatterns, in, client.StartWorkflowOptions{ID: id, StaticSummary: fmt.Sprintf("mine %s into %s", in.Source.Name, in.Library)})
+	return id, runID, existed, err
+}
+
+// begin starts a workflow under the Workflow ID in o, or finds the run that has it: existed is true when that goes on or, unless o allows
+// another, is complete.
+func begin(ctx context.Context, c client.Client, workflow, in any, o client.StartWorkflowOptions) (runID string, existed bool, err error) {
+	o.TaskQueue, o.WorkflowTaskTimeout = TaskQueue, taskTimeout
+	if o.WorkflowIDReusePolicy == enumspb.WORKFLOW_ID_REUSE_POLICY_UNSPECIFIED {
+		o.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
+	}
+	o.WorkflowIDConflictPolicy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL // the error tells that it existed
+	o.WorkflowExecutionErrorWhenAlreadyStarted = true
+	run, err := c.ExecuteWorkflow(ctx, o, workflow, in)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
-		return id, started.RunId, true, nil
+		return started.RunId, true, nil
 	}
 	if err != nil {
-		return "", "", false, fmt.Errorf("start workflow %s: %w", id, known(err))
+		return "", false, fmt.Errorf("start workflow %s: %w", o.ID, known(err))
 	}
-	return id, run.GetRunID(), false, nil
+	return run.GetRunID(), false, nil
 }
 
 // SequencesID returns the Workflow ID of analysing the sequences of a library, or of one of its sources, by a session key.
@@ -89,21 +96,10 @@ func SequencesID(workspace uuid.UUID, library, sha256, sessionKey string) string
 // because the library may have learnt since. The error is ErrUnavailable where that says more.
 func StartSequences(ctx context.Context, c client.Client, in AnalyzeSequencesInput) (id, runID string, existed bool, err error) {
 	id = SequencesID(in.Caller.WorkspaceID, in.Library, in.SHA256, in.SessionKey)
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout,
-		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, // the error tells that it existed
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            "sequences of " + in.Library,
-	}, AnalyzeSequences, in)
-	var started *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &started) {
-		return id, started.RunId, true, nil
-	}
-	if err != nil {
-		return "", "", false, fmt.Errorf("start workflow %s: %w", id, known(err))
-	}
-	return id, run.GetRunID(), false, nil
+	runID, existed, err = begin(ctx, c, AnalyzeSequences, in, client.StartWorkflowOptions{
+		ID: id, StaticSummary: "sequences of " + in.Library, WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+	})
+	return id, runID, existed, err
 }
 
 // digest returns the SHA-256 of the source's bytes as received.

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -37,21 +35,8 @@ func StartEdit(ctx context.Context, c client.Client, in EditLibraryInput, key st
 		key = uuid.NewString()
 	}
 	id = EditID(in.Caller.WorkspaceID, in.Library, key)
-	_, err = c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout,
-		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
-		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            summaryOf(in),
-	}, EditLibrary, in)
-	var started *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &started) {
-		return id, true, nil
-	}
-	if err != nil {
-		return "", false, fmt.Errorf("start workflow %s: %w", id, known(err))
-	}
-	return id, false, nil
+	_, existed, err = begin(ctx, c, EditLibrary, in, client.StartWorkflowOptions{ID: id, StaticSummary: summaryOf(in)})
+	return id, existed, err
 }
 
 // Denied reports whether the caller was not allowed to.

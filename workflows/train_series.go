@@ -2,13 +2,10 @@ package workflows
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -46,21 +43,8 @@ func StartTraining(ctx context.Context, c client.Client, in TrainSeriesInput) (i
 		return "", "", false, fmt.Errorf("start training on %s: %w", in.Source.Name, ErrInlineTooLong)
 	}
 	id = TrainID(in.Caller.WorkspaceID, in.Library, digest(in.Source))
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout,
-		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
-		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, // the error tells that it existed
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            fmt.Sprintf("train %s on %s", in.Library, in.Source.Name),
-	}, TrainSeries, in)
-	var started *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &started) {
-		return id, started.RunId, true, nil
-	}
-	if err != nil {
-		return "", "", false, fmt.Errorf("start workflow %s: %w", id, known(err))
-	}
-	return id, run.GetRunID(), false, nil
+	runID, existed, err = begin(ctx, c, TrainSeries, in, client.StartWorkflowOptions{ID: id, StaticSummary: fmt.Sprintf("train %s on %s", in.Library, in.Source.Name)})
+	return id, runID, existed, err
 }
 
 // TrainSeries trains a recogniser from a source of named examples and makes it the one that its library answers with.
