@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -20,7 +21,7 @@ type windowView struct {
 }
 
 type changeView struct {
-	Kind         string     `json:"kind"` // new, gone, up, down, rare or silent
+	Kind         string     `json:"kind"` // new, gone, up, down, rare, silent; or drift or values, of a slot
 	ID           pattern.ID `json:"id"`
 	Name         string     `json:"name,omitempty"`
 	Template     string     `json:"template"`
@@ -31,6 +32,43 @@ type changeView struct {
 	Ratio        float64    `json:"ratio,omitempty"` // rate after / rate before; left out where one is none
 	Significance float64    `json:"significance"`    // in standard deviations
 	QuietSeconds int64      `json:"quiet_seconds,omitempty"`
+	Slot         *slotShift `json:"slot,omitempty"` // of drift and values
+}
+
+type slotShift struct {
+	Name   string     `json:"name"`
+	Held   string     `json:"held"`           // how its numbers went, or which values are new, in a line
+	Unit   string     `json:"unit,omitempty"` // of the numbers: ms or bytes
+	PSI    float64    `json:"psi,omitempty"`  // population stability index of the numbers
+	Before slotSide   `json:"before"`
+	After  slotSide   `json:"after"`
+	New    []newValue `json:"new,omitempty"` // the most frequent first
+}
+
+type slotSide struct {
+	Values   int64   `json:"values"`
+	Distinct int64   `json:"distinct"`
+	P50      float64 `json:"p50,omitempty"`
+	P95      float64 `json:"p95,omitempty"`
+}
+
+type newValue struct {
+	Value string `json:"value"`
+	Lines int64  `json:"lines"`
+}
+
+func shift(c *postgres.SlotChange) *slotShift {
+	if c == nil {
+		return nil
+	}
+	side := func(s postgres.SlotSide) slotSide {
+		return slotSide{s.Count, s.Distinct, hundredths(s.P50), hundredths(s.P95)}
+	}
+	out := &slotShift{Name: c.Slot.Name, Held: c.Held(), Unit: c.Unit.String(), PSI: hundredths(c.PSI), Before: side(c.Before), After: side(c.After)}
+	for _, v := range c.New {
+		out.New = append(out.New, newValue{v.Text(), v.Count})
+	}
+	return out
 }
 
 type comparisonView struct {
@@ -49,8 +87,9 @@ func (a *app) compareCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "compare",
-		Short: "What is new, gone, up, down, rare or silent in a time range",
-		Long: "What is new, gone, up, down, rare or silent in a time range, the most significant first.\n" +
+		Short: "What is new, gone, up, down, rare or silent in a time range, and which slots hold something else",
+		Long: "What is new, gone, up, down, rare or silent in a time range, and the slots whose numbers drifted or that hold new\n" +
+			"values, the most significant first.\n" +
 			"By default the last day is compared with the day before it; --baseline seasonal compares with the same hours of\n" +
 			"the same weekday in the last up to 4 weeks. How it is decided: docs/analysis.md.",
 		Args: noArgs,
@@ -58,8 +97,15 @@ func (a *app) compareCommand() *cobra.Command {
 			if err := ranges(&q, from, to, baseFrom, baseTo, time.Now()); err != nil {
 				return err
 			}
+			entry, err := a.index(c.Context(), library)
+			if err != nil && !errors.Is(err, errTexts) {
+				return err
+			}
+			if err == nil {
+				q.Index = entry.Index
+			}
 			var found *postgres.Comparison
-			err := a.query(c.Context(), library, func(tx pgx.Tx, _ access.Caller, lib postgres.Library) (err error) {
+			err = a.query(c.Context(), library, func(tx pgx.Tx, _ access.Caller, lib postgres.Library) (err error) {
 				q.Library = lib.ID
 				found, err = postgres.CompareWindows(c.Context(), tx, q)
 				return err
@@ -79,6 +125,7 @@ func (a *app) compareCommand() *cobra.Command {
 	f.StringVar(&q.Baseline, "baseline", postgres.BaselinePrevious, "previous or seasonal")
 	f.Int64Var(&q.MinLines, "min-lines", 0, "floor on volume (default 10 lines seen or expected, 1 for new ones)")
 	f.Float64Var(&q.MinRatio, "min-ratio", windows.DefaultMinRatio, "the factor by which a rate must have changed")
+	f.BoolVar(&q.Ignored, "ignored", false, "ignored patterns too")
 	f.IntVarP(&q.Limit, "limit", "n", 50, "at most so many (1 to 1000)")
 	return c
 }
@@ -129,10 +176,14 @@ func (a *app) printChanges(library, asked string, found *postgres.Comparison) er
 		out.Changes = append(out.Changes, changeView{
 			Kind: string(c.Kind), ID: c.ID, Name: c.Name, Template: c.Template, Before: c.Before, After: c.After, Expected: hundredths(c.Expected),
 			Spread: hundredths(c.Spread), Ratio: hundredths(c.Ratio), Significance: hundredths(c.Significance), QuietSeconds: int64(c.Quiet / time.Second),
+			Slot: shift(c.Slot),
 		})
 	}
 	if found.Baseline != asked {
 		a.say("no line in the same hours of the weeks before: compared with the previous range")
+	}
+	if found.SlotsCut {
+		a.say("slots compared of the 1,000 patterns with the most lines")
 	}
 	if a.json() {
 		return a.printJSON(out)
@@ -144,9 +195,17 @@ func (a *app) printChanges(library, asked string, found *postgres.Comparison) er
 		if c.Ratio > 0 {
 			ratio = fmt.Sprintf("%.2f", c.Ratio)
 		}
+		expected := fmt.Sprintf("%.4g ± %.3g", c.Expected, c.Spread)
+		text := title(c.Name, c.Template)
+		if c.Slot != nil {
+			text = c.Slot.Name + ": " + c.Slot.Held + "  " + text
+		}
+		if c.Kind == string(postgres.SlotDrift) {
+			expected = "-"
+		}
 		table = append(table, []string{
-			c.Kind, fmt.Sprintf("%.4g ± %.3g", c.Expected, c.Spread), count(c.After), ratio, fmt.Sprintf("%.1f", c.Significance), string(c.ID),
-			clip(title(c.Name, c.Template), max(width(a.out, 160)-76, 30)),
+			c.Kind, expected, count(c.After), ratio, fmt.Sprintf("%.1f", c.Significance), string(c.ID),
+			clip(text, max(width(a.out, 160)-76, 30)),
 		})
 	}
 	return a.table(table)

@@ -123,6 +123,7 @@ func TestStack(t *testing.T) {
 	recogniseAndControl(t, s, id)
 	trainAndRecognise(t, s, dir)
 	clusterAndCompare(t, s, id)
+	compareSlots(t, s)
 	analyse(t, s, id, logFile)
 
 	var findings []finding

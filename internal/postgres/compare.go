@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/template"
 	"github.com/tartan-ai/tartan/internal/pattern/windows"
 )
 
@@ -36,7 +37,8 @@ type Compare struct {
 	MinRatio float64   // a rate must have changed by this factor; 0 is windows.DefaultMinRatio
 	Limit    int       // 1 to 1,000; 0 is 50
 	Offset   int
-	Ignored  bool // ignored patterns too
+	Ignored  bool            // ignored patterns too
+	Index    *template.Index // of the library; with one, slots are compared too
 }
 
 // Comparison is what CompareWindows found.
@@ -46,19 +48,25 @@ type Comparison struct {
 	Base     []windows.Window // one, or the weeks that were compared with, the latest first
 	Past     int              // comparable windows that the spread comes from; with fewer than two, counts are taken for Poisson
 	Changes  []WindowChange   // the most significant first
+	SlotsCut bool             // slots were compared only of the 1,000 patterns with the most lines in the window
 }
 
-// WindowChange is a pattern that differs from its past.
+// WindowChange is a pattern that differs from its past, or one of its slots. Of a slot whose numbers drifted, Before and After count the
+// numbers; of one with new values, After counts the lines that have one and Expected how many of them were to be expected.
 type WindowChange struct {
 	PatternRow
 	windows.Change
+	Slot *SlotChange // of SlotDrift and SlotValued
 }
 
 var errWindow = errors.New("each window must end after it starts")
 
-// CompareWindows returns the patterns that are new, gone, up, down, rare or silent, the most significant first; package windows says
-// when they are. Of the base and of the comparable windows only those count in which the library has any line. It reads two index
+// CompareWindows returns the patterns that are new, gone, up, down, rare or silent, and their slots that differ, the most significant
+// first; package windows and slotComparison say when they are. Of the base and of the comparable windows only those count in which the library has any line. It reads two index
 // ranges a shape and window.
+//
+// Slots are compared of up to 1,000 patterns, those with the most lines in the window, and both sides need 50 values, or MinLines if that is more. What
+// slots held is stored by hours, and by days once it is old: the windows are widened to that.
 func CompareWindows(ctx context.Context, q Querier, c Compare) (*Comparison, error) {
 	lib, err := LibraryByID(ctx, q, c.Library)
 	if err != nil {
@@ -198,7 +206,7 @@ func kept(all []windows.Window, keep func(windows.Window) bool) (out []windows.W
 	return out
 }
 
-// finish judges the counts and reads the patterns of the page asked for.
+// finish judges the counts, and the slots if there is an index.
 func (c *Compare) finish(ctx context.Context, q Querier, found *counted, bucket time.Duration, baseline string, err error) (*Comparison, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compare windows: %w", err)
@@ -208,18 +216,42 @@ func (c *Compare) finish(ctx context.Context, q Querier, found *counted, bucket 
 	for _, b := range found.base {
 		question.Base += b.Length()
 	}
-	if !c.Ignored {
-		notes, err := PatternNotes(ctx, q, c.Library)
-		if err != nil {
-			return nil, fmt.Errorf("compare windows: %w", err)
-		}
-		found.counts = slices.DeleteFunc(found.counts, func(n windows.Count) bool { return notes[n.Pattern].Ignored })
+	leave, err := c.leave(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("compare windows: %w", err)
 	}
+	found.counts = slices.DeleteFunc(found.counts, func(n windows.Count) bool { return leave(n.Pattern) })
 	if err := addGaps(ctx, q, c.Library, question, found); err != nil {
 		return nil, fmt.Errorf("compare windows: %w", err)
 	}
-	// Changes of slots, where they are asked for, join here, ranked with the others by windows.Rank.
-	changes := windows.Judge(question, found.counts)
+	var changes []WindowChange
+	for _, change := range windows.Judge(question, found.counts) {
+		changes = append(changes, WindowChange{Change: change})
+	}
+	if c.Index != nil {
+		s := slotComparison{library: c.Library, index: c.Index, window: found.window, base: found.base, minLines: max(minSlotValues, c.MinLines), leave: leave}
+		if err := s.read(ctx, q); err != nil {
+			return nil, fmt.Errorf("compare windows: %w", err)
+		}
+		changes = append(changes, s.found...)
+		out.SlotsCut = s.patterns > maxCompared
+		windows.Rank(changes, func(w WindowChange) (float64, pattern.ID) { return w.Significance, w.Pattern })
+	}
+	out.Changes, err = c.page(ctx, q, changes)
+	return out, err
+}
+
+// leave says which patterns are left out: those that are ignored.
+func (c *Compare) leave(ctx context.Context, q Querier) (func(pattern.ID) bool, error) {
+	if c.Ignored {
+		return func(pattern.ID) bool { return false }, nil
+	}
+	notes, err := PatternNotes(ctx, q, c.Library)
+	return func(id pattern.ID) bool { return notes[id].Ignored }, err
+}
+
+// page reads the patterns of the page asked for.
+func (c *Compare) page(ctx context.Context, q Querier, changes []WindowChange) ([]WindowChange, error) {
 	changes = changes[min(max(c.Offset, 0), len(changes)):]
 	changes = changes[:min(pageSize(c.Limit), len(changes))]
 	ids := make([]pattern.ID, len(changes))
@@ -230,10 +262,10 @@ func (c *Compare) finish(ctx context.Context, q Querier, found *counted, bucket 
 	if err != nil {
 		return nil, fmt.Errorf("compare windows: %w", err)
 	}
-	for _, change := range changes {
-		out.Changes = append(out.Changes, WindowChange{PatternRow: rows[change.Pattern], Change: change})
+	for i := range changes {
+		changes[i].PatternRow = rows[changes[i].Pattern]
 	}
-	return out, nil
+	return changes, nil
 }
 
 // addGaps looks up how long the patterns that may be late have been quiet at most, in the comparable windows and this one.

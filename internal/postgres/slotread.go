@@ -1,12 +1,10 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +13,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
 	"github.com/tartan-ai/tartan/internal/pattern/values"
+	"github.com/tartan-ai/tartan/internal/pattern/windows"
 )
 
 // SlotReport is what the slots of a pattern held in a window.
@@ -87,140 +86,141 @@ func (r *periodRow) period() (values.Period, error) {
 	return p, nil
 }
 
-// SlotCompare asks how what slots held differs between a base window and a later one.
-type SlotCompare struct {
-	Library  uuid.UUID
-	BaseFrom time.Time
-	BaseTo   time.Time
-	From     time.Time
-	To       time.Time
-	MinLines int64 // a pattern needs so many lines, and a slot so many values, in both windows; 0 is 50
-	Limit    int   // 1 to 1,000; 0 is 50
-}
-
-// The kinds of SlotChange.
+// The kinds of changes of slots, beside those of package windows.
 const (
-	SlotDrift  = "drift"  // the numbers of the slot are spread differently
-	SlotValued = "values" // the slot holds values that it never held in the base window
+	SlotDrift  windows.Kind = "drift"  // the numbers of the slot are spread differently
+	SlotValued windows.Kind = "values" // the slot holds values that it never held in the base
 )
 
-// SlotChange is a slot that differs between two windows.
+// SlotChange is how a slot differs between two windows.
 type SlotChange struct {
-	PatternRow
 	Slot          pattern.Slot
 	Unit          values.Unit // of the numbers
-	Kind          string      // SlotDrift or SlotValued
-	Score         float64     // 0 to 1: PSI / (1 + PSI), and for values e / (10 + e) with e the lines beyond those expected
 	PSI           float64     // of drift; 0 for values
 	Before, After SlotSide
 	New           []values.Frequent // of values: up to 10 of the new ones, the most frequent first
-	NewLines      int64             // lines with new values
 }
 
-// SlotSide is one of the two windows of a SlotChange.
+// SlotSide is what a slot held in one of the two windows of a SlotChange.
 type SlotSide struct {
 	Count    int64 // values
 	Distinct int64
 	P50, P95 float64 // of the numbers
 }
 
-// maxCompared bounds the patterns whose slots are compared: those with the most lines in the later window.
-const maxCompared = 1000
-
-// SlotChanges returns the slots whose numbers drifted or that hold new values, the highest score first. ix must be an index of the library.
-//
-// Numbers drift if they differ by the population stability index both materially and beyond chance (see values.Numbers.Compare), unless they look
-// like a counter. Values are new if the base window dropped none of the slot's values, so that it is known which there were, and more lines
-// hold new ones than the base lets expect by Good and Turing: n lines after a base in which a share u of the values came once should hold u n, give
-// or take three times the root of that.
-//
-// A period that both windows touch belongs to the later one. At most 1,000 patterns are compared, those with the most lines in the later window;
-// more says that there were more.
-func SlotChanges(ctx context.Context, q Querier, ix *template.Index, c SlotCompare) (changes []SlotChange, more bool, err error) {
-	if !c.BaseFrom.Before(c.BaseTo) || !c.From.Before(c.To) {
-		return nil, false, errors.New("compare slots: each window must end after it starts")
+// Held says in a line how the numbers of the slot went, or which values are new and in how many lines each.
+func (c *SlotChange) Held() string {
+	if len(c.New) == 0 {
+		unit := strings.TrimSuffix(" "+c.Unit.String(), " ")
+		return fmt.Sprintf("median %.4g -> %.4g%s, 95 %% %.4g -> %.4g%s", c.Before.P50, c.After.P50, unit, c.Before.P95, c.After.P95, unit)
 	}
-	if c.MinLines <= 0 {
-		c.MinLines = 50
+	parts := make([]string, len(c.New))
+	for i, v := range c.New {
+		parts[i] = fmt.Sprintf("%s x%d", v.Text(), v.Count)
 	}
-	s := slotComparison{SlotCompare: c, index: ix}
-	if err := s.read(ctx, q); err != nil {
-		return nil, false, fmt.Errorf("compare slots: %w", known(err))
-	}
-	slices.SortFunc(s.found, func(a, b SlotChange) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Slot.Name, b.Slot.Name), cmp.Compare(a.Kind, b.Kind))
-	})
-	s.found = s.found[:min(len(s.found), pageSize(c.Limit))]
-	ids := make([]pattern.ID, len(s.found))
-	for i := range s.found {
-		ids[i] = s.found[i].ID
-	}
-	rows, err := PatternsByID(ctx, q, c.Library, ids)
-	if err != nil {
-		return nil, false, err
-	}
-	for i := range s.found {
-		s.found[i].PatternRow = rows[s.found[i].ID]
-	}
-	return s.found, s.patterns > maxCompared, nil
+	return fmt.Sprintf("%d -> %d different, new: %s", c.Before.Distinct, c.After.Distinct, strings.Join(parts, ", "))
 }
 
-// slotComparison compares one pattern after the other.
+const (
+	// maxCompared bounds the patterns whose slots are compared: those with the most lines in the window.
+	maxCompared = 1000
+	// minSlotValues is how many values a slot must have on both sides to be compared.
+	minSlotValues = 50
+)
+
+// slotComparison compares the slots of one pattern after the other.
+//
+// Numbers drift if they differ by the population stability index both materially and beyond chance (see values.Numbers.Compare), unless they look
+// like a counter. Values are new if the base dropped none of the slot's values, so that it is known which there were, and more lines hold new
+// ones than the base lets expect by Good and Turing: n lines after a base in which a share u of the values came once should hold u n, give or
+// take three times the root of that.
+//
+// A period that both sides touch belongs to the window.
 type slotComparison struct {
-	SlotCompare
-	index       *template.Index
+	library     uuid.UUID
+	index       *template.Index // of the library
+	window      windows.Window
+	base        []windows.Window
+	minLines    int64 // a pattern needs so many lines, and a slot so many values, on both sides
+	leave       func(pattern.ID) bool
 	current     pattern.ID
 	before, now *template.Collector
 	patterns    int
-	found       []SlotChange
+	found       []WindowChange // without their PatternRow
 }
 
 func (s *slotComparison) read(ctx context.Context, q Querier) error {
-	const touches = `v.start + v.span * interval '1 second' > %s and v.start < %s`
-	inLater, inBase := fmt.Sprintf(touches, "$4", "$5"), fmt.Sprintf(touches, "$2", "$3")
+	froms, tos := make([]time.Time, len(s.base)), make([]time.Time, len(s.base))
+	first, last := s.window.From, s.window.To
+	for i, b := range s.base {
+		froms[i], tos[i] = b.From, b.To
+		first, last = earlier(first, b.From), later(last, b.To)
+	}
 	rows, _ := q.Query(ctx, `
 		with touched as (
-			select s.pattern_id, v.shape_id, v.span, v.start, v.lines, (`+inLater+`) as later
+			select s.pattern_id, v.shape_id, v.span, v.start, v.lines, w.later
 			from tartan.shapes s join tartan.slot_values v on v.library_id = s.library_id and v.shape_id = s.id
-			where s.library_id = $1 and s.pattern_id is not null and s.last_seen >= least($2::timestamptz, $4::timestamptz) and s.first_seen < greatest($3::timestamptz, $5::timestamptz)
-				and ((`+inLater+`) or (`+inBase+`))
+			cross join lateral (select v.start + v.span * interval '1 second' as stop) e
+			cross join lateral (select e.stop > $4 and v.start < $5 as later) w
+			where s.library_id = $1 and s.pattern_id is not null and s.last_seen >= $6 and s.first_seen < $7
+				and (w.later or exists (select from unnest($2::timestamptz[], $3::timestamptz[]) b (since, until) where e.stop > b.since and v.start < b.until))
 		), counted as (
 			select pattern_id, sum(lines) filter (where later) as after from touched group by pattern_id
-			having sum(lines) filter (where later) >= $6 and sum(lines) filter (where not later) >= $6
-			order by after desc, pattern_id limit $7
+			having sum(lines) filter (where later) >= $8 and sum(lines) filter (where not later) >= $8
+			order by after desc, pattern_id limit $9
 		)
 		select t.shape_id, t.span, t.start, t.lines, v.body, t.pattern_id, t.later
 		from counted c join touched t on t.pattern_id = c.pattern_id
 		join tartan.slot_values v on v.library_id = $1 and v.shape_id = t.shape_id and v.span = t.span and v.start = t.start
 		order by c.after desc, t.pattern_id, t.shape_id, t.start, t.span`,
-		s.Library, s.BaseFrom, s.BaseTo, s.From, s.To, s.MinLines, maxCompared+1)
+		s.library, froms, tos, s.window.From, s.window.To, first, last, s.minLines, maxCompared+1)
 	var r periodRow
 	var id pattern.ID
-	var later bool
-	_, err := pgx.ForEachRow(rows, append(r.targets(), &id, &later), func() error {
+	var inWindow bool
+	_, err := pgx.ForEachRow(rows, append(r.targets(), &id, &inWindow), func() error {
 		if id != s.current {
 			s.compare()
 			s.turn(id)
 		}
-		p, err := r.period()
-		switch {
-		case err != nil || s.now == nil:
-			return err
-		case later:
-			s.now.Add(template.ShapeID(r.shape), &p)
-		default:
-			s.before.Add(template.ShapeID(r.shape), &p)
+		if s.now == nil {
+			return nil
 		}
+		p, err := r.period()
+		if err != nil {
+			return err
+		}
+		side := s.before
+		if inWindow {
+			side = s.now
+		}
+		side.Add(template.ShapeID(r.shape), &p)
 		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("compare slots: %w", known(err))
+	}
 	s.compare()
-	return err
+	return nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // turn goes on to a pattern.
 func (s *slotComparison) turn(id pattern.ID) {
 	s.current, s.before, s.now = id, nil, nil
-	if s.patterns++; s.patterns > maxCompared {
+	if s.patterns++; s.patterns > maxCompared || s.leave(id) {
 		return
 	}
 	if p, ok := s.index.Pattern(id); ok {
@@ -236,13 +236,18 @@ func (s *slotComparison) compare() {
 	before, now := s.before.Slots(), s.now.Slots()
 	for i := range now {
 		a, b := before[i], now[i]
-		if min(a.Count(), b.Count()) < s.MinLines || a.Type == pattern.Time {
+		if min(a.Count(), b.Count()) < s.minLines || a.Type == pattern.Time {
 			continue
 		}
-		change := SlotChange{PatternRow: PatternRow{ID: s.current}, Slot: a.Slot, Before: side(a.Summary), After: side(b.Summary)}
-		s.drift(change, a.Summary, b.Summary)
-		s.fresh(change, a.Summary, b.Summary)
+		slot := SlotChange{Slot: a.Slot, Before: side(a.Summary), After: side(b.Summary)}
+		s.drift(slot, a.Summary, b.Summary)
+		s.fresh(slot, a.Summary, b.Summary)
 	}
+}
+
+func (s *slotComparison) add(slot *SlotChange, c windows.Change) {
+	c.Pattern = s.current
+	s.found = append(s.found, WindowChange{Change: c, Slot: slot})
 }
 
 func side(s *values.Summary) SlotSide {
@@ -254,25 +259,30 @@ func side(s *values.Summary) SlotSide {
 	return out
 }
 
-func (s *slotComparison) drift(c SlotChange, a, b *values.Summary) {
+func (s *slotComparison) drift(slot SlotChange, a, b *values.Summary) {
 	x, unit := a.Numbers()
 	y, other := b.Numbers()
-	if x == nil || y == nil || unit != other || min(x.Count(), y.Count()) < s.MinLines || values.Counter(a, b) {
+	if x == nil || y == nil || unit != other || min(x.Count(), y.Count()) < s.minLines || values.Counter(a, b) {
 		return
 	}
 	d := x.Compare(y)
 	if !d.Material || !d.Significant {
 		return
 	}
-	c.Kind, c.Unit, c.PSI, c.Score = SlotDrift, unit, d.PSI, d.PSI/(1+d.PSI)
-	s.found = append(s.found, c)
+	slot.Unit, slot.PSI = unit, d.PSI
+	s.add(&slot, windows.Change{Kind: SlotDrift, Before: x.Count(), After: y.Count(), Significance: d.Deviate})
 }
 
-func (s *slotComparison) fresh(c SlotChange, a, b *values.Summary) {
+func (s *slotComparison) fresh(slot SlotChange, a, b *values.Summary) {
 	fresh, lines, ok := a.Fresh(b)
 	expected := a.Unseen() * float64(b.Count())
-	if excess := float64(lines) - expected; ok && lines > 0 && excess > 3*math.Sqrt(expected) {
-		c.Kind, c.Score, c.New, c.NewLines = SlotValued, excess/(10+excess), fresh[:min(len(fresh), 10)], lines
-		s.found = append(s.found, c)
+	if !ok || lines == 0 || float64(lines)-expected <= 3*math.Sqrt(expected) {
+		return
 	}
+	slot.New = fresh[:min(len(fresh), 10)]
+	r := float64(b.Count()) / float64(a.Count())
+	s.add(&slot, windows.Change{
+		Kind: SlotValued, After: lines, Expected: expected, Spread: math.Sqrt(expected * (1 + r)),
+		Significance: math.Abs(windows.Deviate(lines, expected/r, r)),
+	})
 }

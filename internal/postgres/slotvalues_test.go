@@ -12,6 +12,7 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/pattern/template"
 	"github.com/tartan-ai/tartan/internal/pattern/values"
+	"github.com/tartan-ai/tartan/internal/pattern/windows"
 	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/internal/testdb"
 )
@@ -280,28 +281,34 @@ func TestSlotChanges(t *testing.T) {
 		lines = lines[n:]
 	}
 	half := noon.Add(2000 * 20 * time.Second).Truncate(time.Hour)
-	var changes []postgres.SlotChange
-	m.do(t, func(tx pgx.Tx) (err error) {
-		var more bool
-		changes, more, err = postgres.SlotChanges(t.Context(), tx, m.known.Index(), postgres.SlotCompare{
-			Library: m.lib.ID, BaseFrom: noon, BaseTo: half, From: half, To: noon.Add(23 * time.Hour),
-		})
-		require.False(t, more)
-		return err
-	})
+	ask := postgres.Compare{BaseFrom: noon, BaseTo: half, From: half, To: noon.Add(22*time.Hour + 14*time.Minute), Index: m.known.Index()}
+	_, found := m.compare(t, ask)
+	require.False(t, found.SlotsCut)
+	changes := found.Changes
 	require.Len(t, changes, 2, "seed %d: neither the queue, which is as before, nor the numbers of orders: %+v", seed, changes)
-	byKind := map[string]postgres.SlotChange{}
+	byKind := map[windows.Kind]postgres.WindowChange{}
 	for _, c := range changes {
 		byKind[c.Kind] = c
 		require.Contains(t, c.Template, "request served")
 	}
 	drift := byKind[postgres.SlotDrift]
-	require.Equal(t, values.Milliseconds, drift.Unit)
-	require.InDelta(t, 2, drift.After.P50/drift.Before.P50, .35)
+	require.Equal(t, values.Milliseconds, drift.Slot.Unit)
+	require.InDelta(t, 2, drift.Slot.After.P50/drift.Slot.Before.P50, .35)
 	fresh := byKind[postgres.SlotValued]
-	require.Equal(t, "status", fresh.Slot.Name)
-	require.Len(t, fresh.New, 1)
-	require.Equal(t, "503", fresh.New[0].Value)
-	require.Equal(t, fresh.New[0].Count, fresh.NewLines)
-	require.Greater(t, fresh.Score, .5)
+	require.Equal(t, "status", fresh.Slot.Slot.Name)
+	require.Len(t, fresh.Slot.New, 1)
+	require.Equal(t, "503", fresh.Slot.New[0].Value)
+	require.Equal(t, fresh.Slot.New[0].Count, fresh.After)
+	require.Greater(t, fresh.Significance, 3.)
+	require.Greater(t, drift.Significance, fresh.Significance)
+
+	ask.MinLines = 3000
+	_, found = m.compare(t, ask)
+	require.Empty(t, found.Changes, "too few values")
+	ask.MinLines, ask.Limit, ask.Offset = 0, 1, 1
+	_, found = m.compare(t, ask)
+	require.Equal(t, changes[1:], found.Changes)
+	ask.Index, ask.Offset = nil, 0
+	_, found = m.compare(t, ask)
+	require.Empty(t, found.Changes)
 }

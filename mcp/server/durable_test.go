@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -144,10 +145,18 @@ func TestDurablePath(t *testing.T) {
 			require.Contains(t, change.Page, "http://127.0.0.1:8233/namespaces/default/workflows/process%2F", "a link to the run that brought it in")
 		}
 		var all struct {
-			Workflows []struct{ ID, State string }
+			Workflows []struct{ ID, State, Library, Started string }
 		}
 		call(&all, "list_workflows", `{"state":"completed"}`)
-		require.Equal(t, first.WorkflowID, all.Workflows[0].ID)
+		var listed []string
+		for i, w := range all.Workflows {
+			require.Equal(t, "completed", w.State)
+			require.True(t, i == 0 || w.Started <= all.Workflows[i-1].Started, "the latest first")
+			if w.Library == transport {
+				listed = append(listed, w.ID)
+			}
+		}
+		require.Equal(t, []string{first.WorkflowID}, listed)
 	}
 	minesRecords(t, c)
 	editOverMCP(t, c, thief)
@@ -232,6 +241,37 @@ type edited struct {
 	}
 }
 
+// splitOverMCP splits the pattern of the logins in the library http by the name of one who logged in.
+func splitOverMCP(t *testing.T, c *client, do func(tool, args string)) {
+	t.Helper()
+	var got struct {
+		Patterns []struct {
+			ID, Template string
+			Slots        []string
+		}
+		Results []struct{ Values []string }
+	}
+	ask := `{"library":"http","lines":[` + string(must(json.Marshal(sample[0]))) + `]}`
+	c.into(t, &got, "recognize", ask)
+	of := got.Patterns[0]
+	slot := of.Slots[slices.Index(got.Results[0].Values, "alice")]
+	do("edit_pattern", `{"action":"split","patterns":["`+of.ID+`"],"slot":"`+slot+`","words":["alice"]}`)
+	var after struct {
+		Patterns []struct {
+			ID, Template string
+			Lines        int64
+		}
+	}
+	c.into(t, &after, "list_patterns", `{"library":"http","query":"Accepted"}`)
+	lines := map[string]int64{}
+	for _, p := range after.Patterns {
+		lines[p.Template] = p.Lines
+	}
+	alice := strings.Replace(of.Template, "for <*>", "for alice", 1)
+	require.NotEqual(t, of.Template, alice)
+	require.Equal(t, map[string]int64{of.Template: 2, alice: 1}, lines)
+}
+
 // editOverMCP makes edits in the library http, sees them in what the reading tools say, and takes them back.
 func editOverMCP(t *testing.T, c, thief *client) {
 	t.Helper()
@@ -272,6 +312,10 @@ func editOverMCP(t *testing.T, c, thief *client) {
 	undo()
 	do("describe_pattern", `{"pattern":"`+first.ID+`","ignored":true}`)
 	require.NotContains(t, list(), first.ID)
+	compared := func(args string) string { return string(c.tool(t, "compare_windows", args).Structured) }
+	require.NotContains(t, compared(`{"library":"http"}`), first.ID)
+	require.Contains(t, compared(`{"library":"http"}`), second.ID)
+	require.Contains(t, compared(`{"library":"http","ignored":true}`), first.ID)
 	c.into(t, &got, "recognize", `{"library":"http","after_revision":`+string(must(json.Marshal(e.Revision)))+`,"lines":[`+line+`]}`)
 	require.Equal(t, "ignored", got.Patterns[0].Note, "still recognised")
 	undo()
@@ -282,6 +326,8 @@ func editOverMCP(t *testing.T, c, thief *client) {
 	require.True(t, e.Existed)
 	c.into(t, &all, "list_patterns", `{"library":"http"}`)
 	require.Len(t, all.Patterns, len(before)-1)
+	undo()
+	splitOverMCP(t, c, do)
 	undo()
 	do("edit_pattern", `{"action":"define","template":"something <else:word> entirely"}`)
 	c.into(t, &got, "recognize", `{"library":"http","header":false,"after_revision":`+string(must(json.Marshal(e.Revision)))+`,"lines":["something new entirely"]}`)

@@ -10,6 +10,7 @@ type Drift struct {
 	PSI                   float64 // population stability index
 	MedianFrom, MedianTo  float64
 	Significant, Material bool
+	Deviate               float64 // the standard normal deviate that is as unlikely by chance; 0 where the two differ less than chance lets expect
 }
 
 const (
@@ -49,8 +50,18 @@ func (n *Numbers) Compare(o *Numbers) Drift {
 		d.PSI += (q - p) * math.Log(q/p)
 	}
 	d.Material = d.PSI >= minPSI
-	d.Significant = d.PSI > chi999[len(base)-1]*(1/N+1/M)
+	chi, freedom := d.PSI/(1/N+1/M), len(base)-1
+	d.Significant, d.Deviate = chi > chi999[freedom], deviate(chi, float64(freedom))
 	return d
+}
+
+// deviate returns the standard normal deviate that is as unlikely as a chi-square of more than its degrees of freedom, by the upper bound of
+// Wallace (Annals of Mathematical Statistics 30, 1959), at most √(2/freedom)/3 too high.
+func deviate(chi, freedom float64) float64 {
+	if freedom < 1 || chi <= freedom {
+		return 0
+	}
+	return math.Sqrt(chi-freedom-freedom*math.Log(chi/freedom)) + math.Sqrt(2/freedom)/3
 }
 
 // groups splits the numbers; group g holds the bins up to key limits[g], and the last one all that are greater. What lies outside of the range of

@@ -132,6 +132,9 @@ func (d Digest) about() string {
 
 func figure(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
+// Text is the value for a line of text: short, and quoted where it would be read wrongly.
+func (f Frequent) Text() string { return quoted(shown([]byte(f.Value), f.Cut)) }
+
 // quoted shortens a value for a line and quotes it where it would be read wrongly.
 func quoted(v string) string {
 	const most = 40

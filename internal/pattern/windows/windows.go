@@ -152,13 +152,18 @@ func Rank[C any](changes []C, key func(C) (significance float64, id pattern.ID))
 	})
 }
 
+// Deviate returns by how many standard deviations a Poisson count differs from what a base count that took 1/r as long lets expect (Huffman,
+// see Judge).
+func Deviate(count int64, base, r float64) float64 {
+	return 2 * (math.Sqrt(float64(count)+3./8) - math.Sqrt(r*(base+3./8))) / math.Sqrt(1+r)
+}
+
 func (q *Question) judge(c *Count, spread prior) (Change, bool) {
 	r := float64(q.Window.Length()) / float64(q.Base)
 	d, freedom := spread.of(c.Past)
 	out := Change{Pattern: c.Pattern, Before: c.Base, After: c.Window, Expected: r * float64(c.Base)}
 	out.Spread = math.Sqrt(d * max(out.Expected, r*3/8) * (1 + r))
-	z := 2 * (math.Sqrt(float64(c.Window)+3./8) - math.Sqrt(r*(float64(c.Base)+3./8))) / math.Sqrt((1+r)*d)
-	z = normal(z, freedom)
+	z := normal(Deviate(c.Window, float64(c.Base), r)/math.Sqrt(d), freedom)
 	out.Significance = math.Abs(z)
 	if c.Base > 0 && c.Window > 0 {
 		out.Ratio = float64(c.Window) / out.Expected
