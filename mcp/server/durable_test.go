@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -160,6 +161,7 @@ func TestDurablePath(t *testing.T) {
 	}
 	minesRecords(t, c)
 	editOverMCP(t, c, thief)
+	splitOverMCP(t, c)
 	// Sequences of the sources of a library, through a workflow.
 	var requests mined
 	c.into(t, &requests, "mine_patterns", `{"library":"requests","lines":`+string(must(json.Marshal(requestLines())))+`}`)
@@ -241,35 +243,66 @@ type edited struct {
 	}
 }
 
-// splitOverMCP splits the pattern of the logins in the library http by the name of one who logged in.
-func splitOverMCP(t *testing.T, c *client, do func(tool, args string)) {
+// splitOverMCP splits a pattern of logins by the name of one who logged in, and takes it back.
+func splitOverMCP(t *testing.T, c *client) {
 	t.Helper()
-	var got struct {
-		Patterns []struct {
-			ID, Template string
-			Slots        []string
+	var lines []string
+	for i := range 60 {
+		name := []string{"alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy"}[i%10]
+		lines = append(lines, fmt.Sprintf("Accepted publickey for %s from 10.0.0.%d port %d ssh2", name, i, 4000+i))
+	}
+	var m mined
+	c.into(t, &m, "mine_patterns", `{"library":"logins","lines":`+string(must(json.Marshal(lines)))+`}`)
+	var done workflowState
+	c.into(t, &done, "get_workflow", `{"id":"`+m.WorkflowID+`","wait_seconds":20}`)
+	require.Equal(t, "completed", done.State, done.Error)
+	list := func() map[string]int64 {
+		t.Helper()
+		var all struct {
+			Patterns []struct {
+				Template string
+				Lines    int64
+			}
 		}
-		Results []struct{ Values []string }
-	}
-	ask := `{"library":"http","lines":[` + string(must(json.Marshal(sample[0]))) + `]}`
-	c.into(t, &got, "recognize", ask)
-	of := got.Patterns[0]
-	slot := of.Slots[slices.Index(got.Results[0].Values, "alice")]
-	do("edit_pattern", `{"action":"split","patterns":["`+of.ID+`"],"slot":"`+slot+`","words":["alice"]}`)
-	var after struct {
-		Patterns []struct {
-			ID, Template string
-			Lines        int64
+		c.into(t, &all, "list_patterns", `{"library":"logins"}`)
+		out := map[string]int64{}
+		for _, p := range all.Patterns {
+			out[p.Template] = p.Lines
 		}
+		return out
 	}
-	c.into(t, &after, "list_patterns", `{"library":"http","query":"Accepted"}`)
-	lines := map[string]int64{}
-	for _, p := range after.Patterns {
-		lines[p.Template] = p.Lines
+	const any, alice = "Accepted publickey for <*> from <*> port <*> ssh2", "Accepted publickey for alice from <*> port <*> ssh2"
+	require.Equal(t, map[string]int64{any: 60}, list())
+	recognize := func(revision int64) (id, slot string) {
+		t.Helper()
+		var got struct {
+			Patterns []struct {
+				ID    string
+				Slots []string
+			}
+			Results []struct{ Values []string }
+		}
+		c.into(t, &got, "recognize", fmt.Sprintf(`{"library":"logins","after_revision":%d,"lines":[%q]}`, revision, lines[0]))
+		if i := slices.Index(got.Results[0].Values, "alice"); i >= 0 {
+			slot = got.Patterns[0].Slots[i]
+		}
+		return got.Patterns[0].ID, slot
 	}
-	alice := strings.Replace(of.Template, "for <*>", "for alice", 1)
-	require.NotEqual(t, of.Template, alice)
-	require.Equal(t, map[string]int64{of.Template: 2, alice: 1}, lines)
+	whole, slot := recognize(done.Result.Revision)
+	require.NotEmpty(t, slot)
+	var e edited
+	c.into(t, &e, "edit_pattern", `{"library":"logins","action":"split","patterns":["`+whole+`"],"slot":"`+slot+`","words":["alice"]}`)
+	require.Equal(t, "completed", e.State)
+	require.Equal(t, map[string]int64{any: 54, alice: 6}, list())
+	part, none := recognize(e.Revision)
+	require.NotEqual(t, whole, part)
+	require.Empty(t, none, "the name is a constant now")
+
+	c.into(t, &e, "edit_pattern", fmt.Sprintf(`{"library":"logins","action":"undo","edit":%d}`, e.Number))
+	require.Equal(t, "completed", e.State)
+	require.Equal(t, map[string]int64{any: 60}, list())
+	id, again := recognize(e.Revision)
+	require.Equal(t, []string{whole, slot}, []string{id, again})
 }
 
 // editOverMCP makes edits in the library http, sees them in what the reading tools say, and takes them back.
@@ -326,8 +359,6 @@ func editOverMCP(t *testing.T, c, thief *client) {
 	require.True(t, e.Existed)
 	c.into(t, &all, "list_patterns", `{"library":"http"}`)
 	require.Len(t, all.Patterns, len(before)-1)
-	undo()
-	splitOverMCP(t, c, do)
 	undo()
 	do("edit_pattern", `{"action":"define","template":"something <else:word> entirely"}`)
 	c.into(t, &got, "recognize", `{"library":"http","header":false,"after_revision":`+string(must(json.Marshal(e.Revision)))+`,"lines":["something new entirely"]}`)
