@@ -43,6 +43,12 @@ func compareSlots(t *testing.T, s shell) {
 	require.Equal(t, []newValue{{"503", 10}}, fresh.Slot.New)
 	require.Contains(t, s.ok(nil, "", ask...), "status: 2 -> 3 different, new: 503 x10")
 
+	for _, none := range []string{"shapes", "texts"} { // their patterns have no slots
+		s.ok(&found, "", "patterns", "compare", "--library", none)
+		for _, c := range found.Changes {
+			require.Nil(t, c.Slot)
+		}
+	}
 	s.ok(nil, "", "patterns", "ignore", string(drift.ID), "--library", "served")
 	s.ok(&found, "", ask...)
 	require.Empty(t, found.Changes)

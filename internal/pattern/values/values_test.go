@@ -460,6 +460,16 @@ func TestCompare(t *testing.T) {
 	require.True(t, same.Compare(sample(100, func() float64 { return 6 })).Significant)
 }
 
+// A chi-square at its .999 quantile is as unlikely as a standard normal deviate of 3.09.
+func TestDeviate(t *testing.T) {
+	t.Parallel()
+	for freedom := 1; freedom < driftGroups; freedom++ {
+		require.InDelta(t, 3.09, deviate(chi999[freedom], float64(freedom)), .12, freedom)
+	}
+	require.Zero(t, deviate(3, 3))
+	require.Zero(t, deviate(1, 0))
+}
+
 func TestFreshAndUnseen(t *testing.T) {
 	t.Parallel()
 	base, later := &Summary{}, &Summary{}
