@@ -252,7 +252,9 @@ func (p *partitioner) split(rows []row, inherited mask) {
 	held := anchors > 0 && anchors >= varCols && anchors >= unsure
 	if held {
 		for _, c := range fresh {
-			p.note(p.values, rows, c)
+			if !p.frame.quoted[c] {
+				p.note(p.values, rows, c)
+			}
 		}
 	}
 	if best < 0 {
@@ -302,22 +304,30 @@ func (p *partitioner) unitsToo(rows []row, vars *mask) {
 	}
 }
 
+// maxPlain is how many plain words of running text may be slots in a template because they are values wherever else they stand.
+// Where more are, the words of values are those of statements, and say nothing.
+const maxPlain = 1
+
 // emit adds a cluster. A word that is constant in it but a value wherever else it stands is a slot here as well.
 func (p *partitioner) emit(rows []row, vars mask) {
 	if p.strong != nil {
-		anchors := 0
+		anchors, plain := 0, 0
 		also := vars
 		for c, x := range rows[0].cells {
 			if x.bare || vars.has(c) {
 				continue
 			}
-			if (p.places[c] < placeMessage && p.strong(x.hash) || p.field(rows, c)) && allSame(rows, c) {
+			strong := p.places[c] < placeMessage && p.strong(x.hash)
+			if (strong || p.field(rows, c)) && allSame(rows, c) {
 				also.set(c)
+				if strong && p.places[c] == placeUsual && x.kind == kindWord && !nameLike(x.text) {
+					plain++
+				}
 			} else {
 				anchors++
 			}
 		}
-		if anchors > 0 {
+		if anchors > 0 && plain <= maxPlain {
 			vars = also
 		}
 	}

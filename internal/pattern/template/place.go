@@ -20,10 +20,11 @@ const (
 )
 
 // surroundings are the delimiters before each token of a group, and those behind the last; and of each token whether it stands
-// in brackets.
+// in brackets, and whether it stands in quotes with others.
 type surroundings struct {
 	gaps   []string
 	inside []bool
+	quoted []bool
 }
 
 func surround(text string, tokens []token) surroundings {
@@ -43,7 +44,27 @@ func surround(text string, tokens []token) surroundings {
 		s.inside[c] = depth > 0
 	}
 	s.gaps[len(tokens)] = text[end:]
+	s.quoted = s.inQuotes()
 	return s
+}
+
+// inQuotes tells the tokens that stand in double quotes with others: they are prose that somebody else wrote.
+func (s *surroundings) inQuotes() []bool {
+	out := make([]bool, len(s.inside))
+	open := -1
+	for c, gap := range s.gaps {
+		for range strings.Count(gap, `"`) {
+			if open < 0 {
+				open = c
+				continue
+			}
+			for k := open; c-open > 1 && k < c; k++ {
+				out[k] = true
+			}
+			open = -1
+		}
+	}
+	return out
 }
 
 // records splits rows by which of their columns are keys whose value says what happened, and keeps their order.

@@ -96,17 +96,22 @@ func (l *Library) observe(g uint32) {
 	rows, frame := l.rows(grp.shapes)
 	p := partitioner{frame: frame, values: map[uint64]struct{}{}, unsure: map[uint64]struct{}{}}
 	p.partition(rows)
-	constant := map[uint64]struct{}{}
+	constant, prose := map[uint64]struct{}{}, map[uint64]struct{}{}
 	for i := range rows {
 		for c := range rows[i].cells {
 			x := &rows[i].cells[c]
 			_, isValue := p.values[x.hash]
 			_, isUnsure := p.unsure[x.hash]
-			if !x.bare && !isValue && !isUnsure {
+			switch {
+			case x.bare:
+			case frame.quoted[c]:
+				prose[x.hash] = struct{}{}
+			case !isValue && !isUnsure:
 				constant[x.hash] = struct{}{}
 			}
 		}
 	}
+	maps.Copy(p.unsure, prose) // they tell nothing, but what others tell of them matters
 	l.words.update(g, &grp.evidence, p.values, constant, p.unsure, p.rivals)
 }
 
