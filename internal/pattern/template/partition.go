@@ -304,30 +304,39 @@ func (p *partitioner) unitsToo(rows []row, vars *mask) {
 	}
 }
 
-// maxPlain is how many plain words of running text may be slots in a template because they are values wherever else they stand.
-// Where more are, the words of values are those of statements, and say nothing.
-const maxPlain = 1
+// plainShare is how many constant words a template needs for each plain word of running text that is a slot in it because it is a value
+// wherever else it stands, if there is more than one. Where there are fewer, the words of values are those of statements, and say
+// nothing.
+const plainShare = 3
 
 // emit adds a cluster. A word that is constant in it but a value wherever else it stands is a slot here as well.
 func (p *partitioner) emit(rows []row, vars mask) {
 	if p.strong != nil {
-		anchors, plain := 0, 0
+		anchors := 0
 		also := vars
+		var plain []int
 		for c, x := range rows[0].cells {
 			if x.bare || vars.has(c) {
 				continue
 			}
-			strong := p.places[c] < placeMessage && p.strong(x.hash)
-			if (strong || p.field(rows, c)) && allSame(rows, c) {
+			strong := p.places[c] < placeMessage && p.strong(x.hash) && allSame(rows, c)
+			switch {
+			case strong && p.places[c] == placeUsual && x.kind == kindWord && !nameLike(x.text):
+				plain = append(plain, c)
+			case strong, p.field(rows, c) && allSame(rows, c):
 				also.set(c)
-				if strong && p.places[c] == placeUsual && x.kind == kindWord && !nameLike(x.text) {
-					plain++
-				}
-			} else {
+			default:
 				anchors++
 			}
 		}
-		if anchors > 0 && plain <= maxPlain {
+		if len(plain) == 1 || plainShare*len(plain) <= anchors {
+			for _, c := range plain {
+				also.set(c)
+			}
+		} else {
+			anchors += len(plain)
+		}
+		if anchors > 0 {
 			vars = also
 		}
 	}
