@@ -144,10 +144,16 @@ func (p *partitioner) weigh(x *cell, at place) int {
 		if at == placeFirst || at == placeKey {
 			return weightIdent
 		}
+		if at == placeColon && camelOnly(x) {
+			return weightWord
+		}
 		return weightKnown
 	}
 	return weightWord
 }
+
+// camelOnly reports whether a word is words of a language run together: the name of a state as often as that of a thing.
+func camelOnly(x *cell) bool { return x.kind == kindWord && strings.IndexAny(x.text, "-_.") < 0 }
 
 // weak reports whether a word is letters with a small number behind them.
 func (x *cell) weak() bool { return x.kind == kindWord && stemOf(x.text) > 0 }
@@ -248,6 +254,11 @@ func (p *partitioner) split(rows []row, inherited mask) {
 	}
 	if p.values != nil && unsure == 1 && anchors >= minAnchors && bestStat.distinct >= minRivals && !bestStat.slots {
 		p.rival(rows, best)
+	}
+	if unsure == 1 && anchors >= manyAnchors && bestStat.distinct >= minRivals && !bestStat.slots && p.choice(rows, best) {
+		vars.set(best)
+		p.split(rows, vars)
+		return
 	}
 	held := anchors > 0 && anchors >= varCols && anchors >= unsure
 	if held {

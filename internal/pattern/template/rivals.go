@@ -1,5 +1,10 @@
 package template
 
+import (
+	"slices"
+	"strings"
+)
+
 // Alternatives that are the only difference between statements are two statements more often than not: opened and closed. But where
 // the same words are alternatives in several tables, and there are three or more of them, they are the values of something:
 //
@@ -7,12 +12,17 @@ package template
 //	recipe <*> loaded by bob    batch <*> aborted by kim     -->  ada, bob and kim are values
 //	recipe <*> loaded by kim    batch <*> aborted by ada
 //
+// So are those of one table that many constant words hold together: an author who had three things to say would not say them in so
+// many equal words. Words in capitals are the states of something, of which statements speak one by one.
+//
 // And where a column takes each of its words whatever another column has, it is no part of the choice that the other is.
 
 const (
 	minRivals  = 3 // alternatives
 	minTables  = 2 // in which a word must be one of them
 	minAnchors = 2 // constant words that hold such a table together
+
+	manyAnchors = 4 // constant words that hold a table together in which alternatives are values
 )
 
 // rival notes the words of a column as alternatives.
@@ -29,6 +39,13 @@ func (p *partitioner) rival(rows []row, c int) {
 		seen[x.hash] = struct{}{}
 		p.rivals = append(p.rivals, x.hash)
 	}
+}
+
+// choice reports whether the alternatives of a column in running text may be values: not all of them are in capitals.
+func (p *partitioner) choice(rows []row, c int) bool {
+	return p.places[c] == placeUsual && slices.ContainsFunc(rows, func(r row) bool {
+		return strings.ToUpper(r.cells[c].text) != r.cells[c].text
+	})
 }
 
 // free returns the undecided column with the most words, at least three, of those that vary freely against another: three in four of
