@@ -271,8 +271,12 @@ func (l *Library) keysOf(stem uint32) []uint64 {
 
 func (l *Library) familyStem(i int) uint64 { return tableKey(l.families.at(i).stem) }
 
-// bundle is the families of one pattern: the first has the template, the others have a tail more.
-type bundle struct{ keys []uint64 }
+// bundle is the families of one pattern: the first has the template, the others have a tail more. If stump is not 0, all of them have
+// a tail behind that many elements.
+type bundle struct {
+	keys  []uint64
+	stump int
+}
 
 // bundles finds which families with the same first words belong together.
 func (l *Library) bundles(stem uint32, made renderings) []bundle {
@@ -283,6 +287,7 @@ func (l *Library) bundles(stem uint32, made renderings) []bundle {
 	case 1:
 		return []bundle{{keys: list}}
 	}
+	out, list := l.endings(list, made)
 	root := make(map[uint64]uint64, len(list))
 	for _, key := range list {
 		root[key] = key
@@ -307,7 +312,6 @@ func (l *Library) bundles(stem uint32, made renderings) []bundle {
 			heads[root[key]] = append(heads[root[key]], key)
 		}
 	}
-	var out []bundle
 	for _, key := range list {
 		if root[key] == key {
 			out = append(out, bundle{keys: heads[key]})
@@ -353,25 +357,35 @@ func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, ru
 	for f, key := range b.keys {
 		members[f], reps[f] = l.copies(key, made)
 	}
-	best := &reps[0][0]
+	var gap, end string
+	if b.stump > 0 {
+		r := &reps[0][0]
+		gap, end = r.parts[r.partOf(b.stump)].gap, r.tail
+	}
+	first := reps[0][0].cutAt(b.stump)
+	best := &first
 	bestText := best.text(nil)
 	n := best.elements()
 	diff := make(merged, n)
 	for f := range reps {
 		for k := range reps[f] {
-			r := &reps[f][k]
-			diff.differences(&reps[0][0], r)
+			r := reps[f][k].cutAt(b.stump)
+			diff.differences(&first, &r)
 			if f > 0 {
 				continue
 			}
 			if t := r.text(nil); t < bestText {
-				best, bestText = r, t
+				best, bestText = &r, t
 			}
 		}
 	}
 	text, slots := best.text(diff), best.slots(diff)
-	if len(b.keys) > 1 {
+	if b.stump > 0 {
+		text += gap + pattern.Wildcard + end
+	} else if len(b.keys) > 1 {
 		text += " " + pattern.Wildcard
+	}
+	if len(b.keys) > 1 {
 		slots = append(slots, pattern.Slot{Name: unused("tail", slots), Type: pattern.Text})
 	}
 	plans := map[member][]slotPlan{}
@@ -379,13 +393,13 @@ func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, ru
 		for k, m := range members[f] {
 			r := reps[f][k]
 			whole := r.parts
-			if f > 0 {
+			if f > 0 || b.stump > 0 {
 				r.parts = r.parts[:r.partOf(n)]
 			}
 			joinTypes(slots, r.slots(diff))
 			plan := r.plan(diff)
 			switch {
-			case f > 0:
+			case f > 0 || b.stump > 0:
 				plan = append(plan, slotPlan{first: whole[len(r.parts)].first, last: whole[len(whole)-1].last, tail: true})
 			case len(b.keys) > 1:
 				plan = append(plan, slotPlan{tail: true, last: noTail})
