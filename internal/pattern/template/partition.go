@@ -255,7 +255,7 @@ func (p *partitioner) split(rows []row, inherited mask) {
 	if p.values != nil && unsure == 1 && anchors >= minAnchors && bestStat.distinct >= minRivals && !bestStat.slots {
 		p.rival(rows, best)
 	}
-	if unsure == 1 && anchors >= manyAnchors && bestStat.distinct >= minRivals && !bestStat.slots && p.choice(rows, best) {
+	if unsure == 1 && anchors >= manyAnchors && !bestStat.slots && p.choice(rows, best, bestStat.distinct) {
 		vars.set(best)
 		p.split(rows, vars)
 		return

@@ -41,9 +41,13 @@ func (p *partitioner) rival(rows []row, c int) {
 	}
 }
 
-// choice reports whether the alternatives of a column in running text may be values: not all of them are in capitals.
-func (p *partitioner) choice(rows []row, c int) bool {
-	return p.places[c] == placeUsual && slices.ContainsFunc(rows, func(r row) bool {
+// choice reports whether the n alternatives of a column in running text may be values: more than minRivals, or as many if not all of
+// them are in capitals.
+func (p *partitioner) choice(rows []row, c, n int) bool {
+	if p.places[c] != placeUsual || n < minRivals {
+		return false
+	}
+	return n > minRivals || slices.ContainsFunc(rows, func(r row) bool {
 		return strings.ToUpper(r.cells[c].text) != r.cells[c].text
 	})
 }
