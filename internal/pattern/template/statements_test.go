@@ -49,6 +49,32 @@ func TestStatements(t *testing.T) {
 			[]pattern.Slot{{Name: "err", Type: pattern.Quoted}},
 		},
 		{
+			"prose of any length",
+			[]string{
+				"order 17 cancelled by customer 3: out of stock", "order 18 cancelled by customer 4: declined",
+				"order 19 cancelled by customer 5: connection refused by peer", "order 20 cancelled by customer 6: timed out",
+				"order 21 cancelled by customer 7: nobody knows why",
+			},
+			"order <*> cancelled by customer <*>: <*>",
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "number_2", Type: pattern.Number}, {Name: "tail", Type: pattern.Text}},
+		},
+		{
+			"prose in quotes in brackets",
+			[]string{
+				"task 17 raised unexpected error('out of stock')", "task 18 raised unexpected error('declined')",
+				"task 19 raised unexpected error('refused by peer')", "task 20 raised unexpected error('timed out')",
+				"task 21 raised unexpected error('nobody knows why')",
+			},
+			"task <*> raised unexpected error('<*>')",
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "tail", Type: pattern.Text}},
+		},
+		{
+			"three alternatives that many words hold together",
+			[]string{"job 1 was sent to partition long", "job 2 was sent to partition fast", "job 3 was sent to partition big"},
+			"job <*> was sent to partition <*>",
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "word", Type: pattern.Word}},
+		},
+		{
 			"JSON",
 			[]string{`{"msg":"worker started","n":3,"ok":true,"why":"it was asked to"}`, `{"msg":"worker started","n":44,"ok":false,"why":"nobody knows"}`},
 			`{"msg":"worker started","n":<*>,"ok":<*>,"why":"<*>"}`,
@@ -148,17 +174,24 @@ func TestTwinsStayApart(t *testing.T) {
 	lib := template.NewLibrary(template.Options{})
 	lib.Learn(shapesOf(tally("session opened for 7 at 10.0.0.1", "session closed for 7 at 10.0.0.1", "session opened for 8 at 10.0.0.2")))
 	require.Len(t, lib.Patterns(), 2)
+
+	lib = template.NewLibrary(template.Options{})
+	lib.Learn(shapesOf(tally("node 3 status is now: NodeReady", "node 4 status is now: NodeNotReady")))
+	require.Len(t, lib.Patterns(), 2)
 }
 
 func TestRecogniseFillsValues(t *testing.T) {
 	t.Parallel()
 	lib := template.NewLibrary(template.Options{})
-	lib.Learn(shapesOf(tally("login of ada ok", "login of bob ok", "login of eve ok", "login of kim ok", "login of max ok", "login of sue ok", "renewed lease of 7", "renewed lease of 8 after 3 tries")))
+	lib.Learn(shapesOf(tally("login of ada ok", "login of bob ok", "login of eve ok", "login of kim ok", "login of max ok", "login of sue ok", "renewed lease of 7", "renewed lease of 8 after 3 tries",
+		"task 1 raised error('out of stock')", "task 2 raised error('declined')", "task 3 raised error('refused by peer')",
+		"task 4 raised error('timed out')", "task 5 raised error('nobody knows why')")))
 	ix := lib.Index()
 	for line, want := range map[string][]string{
 		"login of  somebody_new  ok":       {"somebody_new"},
 		"renewed lease of 9":               {"9", ""},
 		"renewed lease of 9 after 2 tries": {"9", "after 2 tries"},
+		"task 9 raised error('timed out')": {"9", "timed out"},
 	} {
 		var m template.Match
 		require.True(t, ix.Recognise([]byte(line), &m), line)
