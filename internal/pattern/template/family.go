@@ -77,8 +77,8 @@ func (l *Library) family(key uint64) *family {
 
 func (l *Library) familyKey(i int) uint64 { return l.families.at(i).key }
 
-// newFamily makes an empty family with the key.
-func (l *Library) newFamily(key uint64) *family {
+// newFamily makes an empty family with the key, and returns its place.
+func (l *Library) newFamily(key uint64) int {
 	var i int
 	if n := len(l.idle); n > 0 {
 		i = int(l.idle[n-1])
@@ -88,7 +88,7 @@ func (l *Library) newFamily(key uint64) *family {
 	}
 	*l.families.edit(i) = family{key: key}
 	l.byKey.insert(key, i, l.familyKey)
-	return l.families.edit(i)
+	return i
 }
 
 // dropFamily forgets a family that has lost all members.
@@ -428,7 +428,7 @@ func (l *Library) place(m member, i uint32, plan []slotPlan, groups map[uint32]s
 
 // ownView returns the view of a group for writing: no Index has it.
 func (l *Library) ownView(g uint32, run *learning) *groupView {
-	if !l.groups[g].dirty && !run.cloned[g] {
+	if !l.groups.at(int(g)).dirty && !run.cloned[g] {
 		next := *(*l.views.at(int(g)))
 		next.clusters = slices.Clone(next.clusters)
 		*l.views.edit(int(g)) = &next
@@ -521,9 +521,10 @@ func (l *Library) rendered(m member, made renderings) rendered {
 	if r, ok := made[m]; ok {
 		return r
 	}
-	ref := &l.groups[m.group].clusters[m.cluster]
-	rows, _ := l.rows(l.groups[m.group].shapes[ref.from:ref.to])
-	r := render(&cluster{rows: rows, vars: ref.vars}, l.text, &l.scan)
+	grp := l.groups.at(int(m.group))
+	ref := grp.clusters[m.cluster]
+	rows, _ := l.rows(grp.of(ref))
+	r := render(&cluster{rows: rows, vars: l.masks[ref.vars]}, l.text, &l.scan)
 	made.put(m, r)
 	return r
 }

@@ -3,6 +3,7 @@ package template
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -26,24 +27,35 @@ const (
 // counts exactly where there are many. The estimate is never too low. Shapes that fold are taken out again, so that a library that
 // was loaded from its live shapes goes on like the one that learnt them.
 type columnCounter struct {
-	rows  [2][]uint32
+	rows  [2][]uint16 // one that is full stays so
 	exact map[uint64]uint32
 }
 
 func newColumnCounter() columnCounter {
-	return columnCounter{rows: [2][]uint32{make([]uint32, 1<<counterBits), make([]uint32, 1<<counterBits)}, exact: map[uint64]uint32{}}
+	return columnCounter{rows: [2][]uint16{make([]uint16, 1<<counterBits), make([]uint16, 1<<counterBits)}, exact: map[uint64]uint32{}}
 }
 
 func (c *columnCounter) add(key uint64) (estimate int) {
-	a, b := &c.rows[0][key>>(64-counterBits)], &c.rows[1][key&(1<<counterBits-1)]
-	*a++
-	*b++
+	a, b := c.cells(key)
+	for _, cell := range []*uint16{a, b} {
+		if *cell < math.MaxUint16 {
+			*cell++
+		}
+	}
 	return int(min(*a, *b))
 }
 
+func (c *columnCounter) cells(key uint64) (a, b *uint16) {
+	return &c.rows[0][key>>(64-counterBits)], &c.rows[1][key&(1<<counterBits-1)]
+}
+
 func (c *columnCounter) remove(key uint64) {
-	c.rows[0][key>>(64-counterBits)]--
-	c.rows[1][key&(1<<counterBits-1)]--
+	a, b := c.cells(key)
+	for _, cell := range []*uint16{a, b} {
+		if *cell < math.MaxUint16 {
+			*cell--
+		}
+	}
 	if n, ok := c.exact[key]; ok && n > 1 {
 		c.exact[key] = n - 1
 	} else {
@@ -76,8 +88,7 @@ func (s *scanner) with(m *mask) ShapeID {
 
 // absorb returns the record of the wider shape that takes the scanned one, or -1.
 func (l *Library) absorb(g uint32) int {
-	for k := range (*l.views.at(int(g))).wide {
-		m := (*l.views.at(int(g))).wide[k]
+	for _, m := range (*l.views.at(int(g))).widened() {
 		if i := l.find(l.scan.with(&m)); i >= 0 {
 			return i
 		}
@@ -128,7 +139,7 @@ func (l *Library) countColumns(i int, g uint32, run *learning) {
 func (l *Library) countColumn(g uint32, c int, key uint64) (n uint32) {
 	var s scanner
 	s.parse = true
-	for _, i := range l.groups[g].shapes {
+	for _, i := range l.groups.at(int(g)).shapes {
 		r := l.records.at(int(i))
 		s.scan(l.texts.get(r.text, int(r.length)))
 		if _, k, ok := s.column(c); ok && k == key {
@@ -170,13 +181,14 @@ func (l *Library) fold(g, i uint32, m mask, run *learning) {
 // widen lets record i, which absorbs the columns of m, take the shapes of its group that it stands for.
 func (l *Library) widen(g uint32, i int, m mask, run *learning) {
 	view := *(*l.views.at(int(g)))
-	if !slices.Contains(view.wide, m) {
-		view.wide = append(slices.Clone(view.wide), m)
-		slices.SortFunc(view.wide, compareMasks)
+	if !slices.Contains(view.widened(), m) {
+		wide := append(slices.Clone(view.widened()), m)
+		slices.SortFunc(wide, compareMasks)
+		view.wide = &wide
 		*l.views.edit(int(g)) = &view
 	}
 	id := l.records.at(i).id
-	grp := l.groups[g]
+	grp := l.groups.at(int(g))
 	var s scanner
 	s.parse = true
 	keep := grp.shapes[:0]

@@ -112,8 +112,9 @@ func (ix *Index) exact(s *scanner) int {
 
 // wide returns the record of the wider shape that takes the scanned one, or -1.
 func (ix *Index) wide(s *scanner, view *groupView) int {
-	for k := range view.wide {
-		if i := ix.find(s.with(&view.wide[k])); i >= 0 {
+	wide := view.widened()
+	for k := range wide {
+		if i := ix.find(s.with(&wide[k])); i >= 0 {
 			for ix.records.at(i).folded {
 				i = int(ix.records.at(i).cluster)
 			}

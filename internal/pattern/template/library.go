@@ -42,7 +42,7 @@ type Library struct {
 	live                  int // records that are not folded
 	views                 pages[*groupView]
 	bySkel                table
-	groups                []*group
+	groups                pages[group] // never snapshotted
 	families              pages[family]
 	byKey                 table
 	idle                  []uint32 // families without members
@@ -54,6 +54,8 @@ type Library struct {
 	free                  []uint32
 	plans                 pages[[]slotPlan]
 	planOf                map[string]uint32 // plan, packed -> its place
+	masks                 []mask
+	maskOf                map[mask]uint32 // mask -> its place
 	words                 wordbook
 	columns               columnCounter
 	scan                  scanner
@@ -108,7 +110,7 @@ func NewLibrary(o Options) *Library {
 	}
 	l := &Library{
 		max: o.MaxShapes, foldAt: foldAt, foldClusterAt: foldClusterAt, words: newWordbook(), columns: newColumnCounter(),
-		planOf: map[string]uint32{}, rules: &ruleSet{},
+		planOf: map[string]uint32{}, maskOf: map[mask]uint32{}, rules: &ruleSet{},
 	}
 	l.scan.parse = true
 	return l
@@ -203,7 +205,7 @@ func (l *Library) learn(s Shape, run *learning) int {
 	if i := l.absorb(g); i >= 0 {
 		return i
 	}
-	if l.live >= l.max || len(l.groups[g].shapes) >= maxGroup {
+	if l.live >= l.max || len(l.groups.at(int(g)).shapes) >= maxGroup {
 		run.ch.Full = true
 		return -1
 	}
@@ -222,7 +224,7 @@ func (l *Library) groupOf(skel uint64) uint32 {
 	g := l.bySkel.find(skel, func(i int) bool { return key(i) == skel })
 	if g < 0 {
 		g = l.views.push(&groupView{skel: skel})
-		l.groups = append(l.groups, &group{})
+		l.groups.push(group{})
 		l.bySkel.insert(skel, g, key)
 	}
 	return uint32(g)
@@ -232,7 +234,8 @@ func (l *Library) groupOf(skel uint64) uint32 {
 func (l *Library) add(s Shape, g uint32, run *learning) int {
 	i := l.records.push(record{id: s.ID, proof: l.scan.proof(), text: l.texts.add(s.Text), length: uint16(len(s.Text)), group: g, pattern: noPattern})
 	l.byID.insert(uint64(s.ID), i, func(i int) uint64 { return uint64(l.records.at(i).id) })
-	l.groups[g].shapes = append(l.groups[g].shapes, uint32(i))
+	grp := l.groups.at(int(g))
+	grp.shapes = append(grp.shapes, uint32(i))
 	l.live++
 	l.soil(g, run)
 	if wide := l.scan.absorbed(); wide != (mask{}) {
@@ -243,8 +246,8 @@ func (l *Library) add(s Shape, g uint32, run *learning) int {
 
 // soil marks a group dirty.
 func (l *Library) soil(g uint32, run *learning) {
-	if !l.groups[g].dirty {
-		l.groups[g].dirty = true
+	if grp := l.groups.at(int(g)); !grp.dirty {
+		grp.dirty = true
 		run.dirty = append(run.dirty, g)
 	}
 }

@@ -15,20 +15,41 @@ type group struct {
 	sorted   bool
 }
 
-// clusterRef remembers a cluster: its shapes are shapes[from:to] of its group.
+// clusterRef remembers a cluster: its shapes are shapes[first:last+1] of its group, which has at most maxGroup.
 type clusterRef struct {
-	key      uint64 // of its family
-	from, to uint32
-	vars     mask
+	family      uint32 // its place; a family with members stays where it is
+	vars        uint32 // the place of its mask
+	first, last uint16
+}
+
+// of returns the shapes of a cluster of the group.
+func (grp *group) of(ref clusterRef) []uint32 { return grp.shapes[ref.first : int(ref.last)+1] }
+
+// mask returns the place of a mask; there are few.
+func (l *Library) mask(m mask) uint32 {
+	k, ok := l.maskOf[m]
+	if !ok {
+		k = uint32(len(l.masks))
+		l.masks = append(l.masks, m)
+		l.maskOf[m] = k
+	}
+	return k
 }
 
 // groupView is what an Index needs of a group too. It is never changed once an Index may have it.
 type groupView struct {
 	skel     uint64
 	clusters []clusterView
-	wide     []mask        // columns that wider shapes absorb
+	wide     *[]mask       // columns that wider shapes absorb; nil if there are none
 	masks    []mask        // columns that are slots in some cluster
 	open     []openCluster // sorted by id
+}
+
+func (v *groupView) widened() []mask {
+	if v.wide == nil {
+		return nil
+	}
+	return *v.wide
 }
 
 // openCluster is a cluster by its id with the columns of one of masks replaced.
@@ -56,12 +77,12 @@ func (l *Library) repartition(run *learning) {
 	for work := run.dirty; len(work) > 0; {
 		run.dirty = nil
 		for _, g := range work {
-			l.groups[g].dirty = true
+			l.groups.at(int(g)).dirty = true
 			l.observe(g)
 		}
-		for _, g := range l.words.flipped(l.groups) {
-			if !l.groups[g].dirty {
-				l.groups[g].dirty = true
+		for _, g := range l.words.flipped(&l.groups) {
+			if grp := l.groups.at(int(g)); !grp.dirty {
+				grp.dirty = true
 				work = append(work, g)
 			}
 		}
@@ -73,7 +94,7 @@ func (l *Library) repartition(run *learning) {
 			}
 		}
 		for _, g := range work {
-			l.groups[g].dirty = false
+			l.groups.at(int(g)).dirty = false
 		}
 		work = folded
 	}
@@ -92,7 +113,7 @@ func (l *Library) repartition(run *learning) {
 
 // observe runs the first pass over group g and tells the wordbook what it found.
 func (l *Library) observe(g uint32) {
-	grp := l.groups[g]
+	grp := l.groups.at(int(g))
 	rows, frame := l.rows(grp.shapes)
 	p := partitioner{frame: frame, values: map[uint64]struct{}{}, unsure: map[uint64]struct{}{}}
 	p.partition(rows)
@@ -118,11 +139,10 @@ func (l *Library) observe(g uint32) {
 // rebuild partitions group g and renews its clusters; keys collects the families that lost or won one. It returns whether shapes
 // folded.
 func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, run *learning) (changed bool) {
-	grp := l.groups[g]
+	grp := l.groups.at(int(g))
 	for c := range grp.clusters {
-		key := grp.clusters[c].key
-		keys[key] = struct{}{}
-		f := l.family(key)
+		f := l.families.edit(int(grp.clusters[c].family))
+		keys[f.key] = struct{}{}
 		f.remove(member{g, uint32(c)})
 	}
 	grp.clusters = nil
@@ -142,25 +162,27 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, r
 	}
 	view := &groupView{skel: (*l.views.at(int(g))).skel, wide: (*l.views.at(int(g))).wide, clusters: make([]clusterView, len(clusters))}
 	grp.clusters = make([]clusterRef, len(clusters))
-	grp.shapes = grp.shapes[:0]
+	grp.shapes = make([]uint32, 0, len(grp.shapes))
 	for c := range clusters {
 		cl := &clusters[c]
 		r := render(cl, l.text, &l.scan)
-		ref := clusterRef{key: r.words(), vars: cl.vars, from: uint32(len(grp.shapes))}
+		ref := clusterRef{vars: l.mask(cl.vars), first: uint16(len(grp.shapes))}
 		for _, row := range cl.rows {
 			l.records.edit(int(row.shape)).cluster = uint32(c)
 			grp.shapes = append(grp.shapes, row.shape)
 		}
-		ref.to = uint32(len(grp.shapes))
-		grp.clusters[c] = ref
+		ref.last = uint16(len(grp.shapes) - 1)
 		m := member{g, uint32(c)}
 		made.put(m, r)
-		keys[ref.key] = struct{}{}
-		f := l.family(ref.key)
-		if f == nil {
-			f = l.newFamily(ref.key)
+		key := r.words()
+		keys[key] = struct{}{}
+		i := l.familyAt(key)
+		if i < 0 {
+			i = l.newFamily(key)
 		}
-		f.add(m)
+		l.families.edit(i).add(m)
+		ref.family = uint32(i)
+		grp.clusters[c] = ref
 	}
 	grp.sorted = true
 	view.lookup(l, clusters)
@@ -194,7 +216,16 @@ func (v *groupView) lookup(l *Library, clusters []cluster) {
 		return cmp.Or(cmp.Compare(uses[b], uses[a]), compareMasks(a, b))
 	})
 	v.masks = slices.Clone(v.masks[:min(len(v.masks), maxMasks)])
-	v.open = make([]openCluster, 0, len(clusters))
+	found := 0
+	for c := range clusters {
+		if slices.Contains(v.masks, masks[c]) {
+			found++
+		}
+	}
+	if found == 0 {
+		return
+	}
+	v.open = make([]openCluster, 0, found)
 	for c := range clusters {
 		if !slices.Contains(v.masks, masks[c]) {
 			continue
@@ -235,7 +266,7 @@ func (l *Library) rows(shapes []uint32) (rows []row, frame surroundings) {
 
 // move gives the shapes of a group the patterns of their clusters.
 func (l *Library) move(g uint32, run *learning) {
-	grp := l.groups[g]
+	grp := l.groups.at(int(g))
 	view := *l.views.at(int(g))
 	for _, i := range grp.shapes {
 		r := l.records.at(int(i))

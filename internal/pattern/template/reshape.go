@@ -21,7 +21,8 @@ type block struct {
 
 // blocks returns the shapes of a pattern.
 func (l *Library) blocks(k uint32) (out []block) {
-	for g, grp := range l.groups {
+	for g := range l.groups.len() {
+		grp := l.groups.at(g)
 		view := *l.views.at(g)
 		for c, v := range view.clusters {
 			if v.pattern != k {
@@ -29,7 +30,7 @@ func (l *Library) blocks(k uint32) (out []block) {
 			}
 			b := block{plan: *l.plans.at(int(v.plan))}
 			if c < len(grp.clusters) {
-				b.vars = grp.clusters[c].vars
+				b.vars = l.masks[grp.clusters[c].vars]
 			}
 			for _, i := range grp.shapes {
 				if int(l.records.at(int(i)).cluster) == c {
@@ -173,7 +174,7 @@ func (l *Library) takesOnly(m *matcher, b block, k uint32) bool {
 	for _, i := range b.shapes {
 		mine[i] = true
 	}
-	for _, i := range l.groups[l.records.at(int(b.shapes[0])).group].shapes {
+	for _, i := range l.groups.at(int(l.records.at(int(b.shapes[0])).group)).shapes {
 		by := l.bestOf(i, &s)
 		if by == nil {
 			s.scan([]byte(l.text(i)))

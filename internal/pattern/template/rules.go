@@ -215,11 +215,11 @@ func (l *Library) minedAs(patterns map[uint32]bool, keys map[uint64]struct{}) {
 	if len(patterns) == 0 {
 		return
 	}
-	for g := range l.groups {
+	for g := range l.groups.len() {
 		view := *l.views.at(g)
-		for c, ref := range l.groups[g].clusters {
+		for c, ref := range l.groups.at(g).clusters {
 			if patterns[view.clusters[c].pattern] {
-				keys[ref.key] = struct{}{}
+				keys[l.familyKey(int(ref.family))] = struct{}{}
 			}
 		}
 	}
@@ -241,7 +241,7 @@ func (l *Library) affected(old *ruleSet) (groups []uint32) {
 			}
 		}
 	}
-	for g := range l.groups {
+	for g := range l.groups.len() {
 		if all || skels[(*l.views.at(g)).skel] {
 			groups = append(groups, uint32(g))
 		}
@@ -251,7 +251,7 @@ func (l *Library) affected(old *ruleSet) (groups []uint32) {
 
 // reassign gives the shapes of a group to the rules now in force. keys collects the families that lost or won some.
 func (l *Library) reassign(g uint32, keys map[uint64]struct{}, groups map[uint32]struct{}, run *learning) {
-	grp := l.groups[g]
+	grp := l.groups.at(int(g))
 	before := make([]clusterView, len(grp.shapes))
 	view := *l.views.at(int(g))
 	for k, i := range grp.shapes {
@@ -265,10 +265,10 @@ func (l *Library) reassign(g uint32, keys map[uint64]struct{}, groups map[uint32
 	view = l.ownView(g, run)
 	view.clusters = append(view.clusters[:mined:mined], over...)
 	for c, ref := range grp.clusters {
-		for k := ref.from; k < ref.to; k++ {
-			now := l.records.at(int(grp.shapes[k])).cluster
-			if before[k] != view.clusters[now] || int(now) == c {
-				keys[ref.key] = struct{}{}
+		for k, i := range grp.of(ref) {
+			now := l.records.at(int(i)).cluster
+			if before[int(ref.first)+k] != view.clusters[now] || int(now) == c {
+				keys[l.familyKey(int(ref.family))] = struct{}{}
 				break
 			}
 		}
@@ -279,13 +279,13 @@ func (l *Library) reassign(g uint32, keys map[uint64]struct{}, groups map[uint32
 // overlay assigns the shapes of a group to the rules that match them, and returns the clusters that this makes, to stand behind
 // the mined ones in the group's view.
 func (l *Library) overlay(g uint32) (over []clusterView) {
-	grp := l.groups[g]
+	grp := l.groups.at(int(g))
 	mined := uint32(len(grp.clusters))
 	at := map[clusterView]uint32{}
 	var s scanner
 	s.parse = true
 	for c, ref := range grp.clusters {
-		for _, i := range grp.shapes[ref.from:ref.to] {
+		for _, i := range grp.of(ref) {
 			now := uint32(c)
 			if by := l.bestOf(i, &s); by != nil {
 				v := clusterView{pattern: l.rules.places[by.rule], plan: l.plan(l.rules.fits[by.rule].fit(&s, nil))}
@@ -318,14 +318,14 @@ func (l *Library) bestOf(i uint32, s *scanner) *matcher {
 // inherit gives a mined cluster that lost all its shapes to rules the pattern that took most, so that a line with a new word
 // is recognised as that.
 func (l *Library) inherit(g uint32, run *learning) {
-	grp := l.groups[g]
+	grp := l.groups.at(int(g))
 	mined := len(grp.clusters)
 	if view := *l.views.at(int(g)); len(view.clusters) == mined {
 		return
 	}
 	for c, ref := range grp.clusters {
 		taken := map[clusterView]int{}
-		for _, i := range grp.shapes[ref.from:ref.to] {
+		for _, i := range grp.of(ref) {
 			now := l.records.at(int(i)).cluster
 			if int(now) < mined {
 				taken = nil

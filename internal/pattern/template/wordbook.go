@@ -33,20 +33,27 @@ type interest struct {
 
 // evidence is what a group told the wordbook, each list sorted. Of constants it keeps the upper halves of the hashes.
 type evidence struct {
-	values, unsure []uint64
+	words          []uint64 // values, then unsure, then rivals
 	constants      []uint32
-	rivals         []uint64 // a word once for each table
+	values, unsure uint32 // how many
 }
+
+func (e *evidence) valued() []uint64 { return e.words[:e.values] }
+
+func (e *evidence) doubted() []uint64 { return e.words[e.values : e.values+e.unsure] }
+
+// rivals has a word once for each table.
+func (e *evidence) rivals() []uint64 { return e.words[e.values+e.unsure:] }
 
 // mentions reports whether the group told of a word; once in many it says so of a word that is only alike.
 func (e *evidence) mentions(word uint64) bool {
 	if _, ok := slices.BinarySearch(e.constants, upper(word)); ok {
 		return true
 	}
-	if _, ok := slices.BinarySearch(e.unsure, word); ok {
+	if _, ok := slices.BinarySearch(e.doubted(), word); ok {
 		return true
 	}
-	_, ok := slices.BinarySearch(e.values, word)
+	_, ok := slices.BinarySearch(e.valued(), word)
 	return ok
 }
 
@@ -88,24 +95,23 @@ func (w *wordbook) strong(word uint64) bool {
 // update replaces what group g has told.
 func (w *wordbook) update(g uint32, e *evidence, values, constants, unsure map[uint64]struct{}, rivals []uint64) {
 	next := evidence{
-		values:    sorted(values),
-		unsure:    sorted(unsure),
+		words:     slices.Concat(sorted(values), sorted(unsure), slices.Sorted(slices.Values(rivals))),
 		constants: uppers(constants),
-		rivals:    slices.Sorted(slices.Values(rivals)),
+		values:    uint32(len(values)), unsure: uint32(len(unsure)),
 	}
-	diff(e.values, next.values, w.value)
+	diff(e.valued(), next.valued(), w.value)
 	diff(e.constants, next.constants, func(half uint32, by int) {
 		c := half >> (32 - wordbookBits)
 		w.constants[c] += uint32(by)
 		w.changed[c] = struct{}{}
 	})
-	diff(e.rivals, next.rivals, func(word uint64, by int) {
+	diff(e.rivals(), next.rivals(), func(word uint64, by int) {
 		if w.rivals[word] += uint32(by); w.rivals[word] == 0 {
 			delete(w.rivals, word)
 		}
 		w.changed[cut(word)] = struct{}{}
 	})
-	diff(e.unsure, next.unsure, func(word uint64, by int) { w.interest(g, word, by) })
+	diff(e.doubted(), next.doubted(), func(word uint64, by int) { w.interest(g, word, by) })
 	*e = next
 }
 
@@ -183,7 +189,7 @@ func (w *wordbook) interest(g uint32, word uint64, by int) {
 
 // flipped returns the groups that were unsure about a word of which more is known now, or less, and those that mention a word
 // that has become, or is no longer, a value wherever else it stands.
-func (w *wordbook) flipped(groups []*group) []uint32 {
+func (w *wordbook) flipped(groups *pages[group]) []uint32 {
 	seen := map[uint32]struct{}{}
 	flips := w.gone
 	w.gone = nil
@@ -207,7 +213,8 @@ func (w *wordbook) flipped(groups []*group) []uint32 {
 	}
 	clear(w.changed)
 	if len(flips) > 0 {
-		for g, grp := range groups {
+		for g := range groups.len() {
+			grp := groups.at(g)
 			if !grp.dirty && slices.ContainsFunc(flips, grp.evidence.mentions) {
 				seen[uint32(g)] = struct{}{}
 			}
