@@ -164,7 +164,7 @@ func TestLibraryOfManyPatternsIsSmall(t *testing.T) {
 	used := heap() - before
 	n, p := l.Len()
 	t.Logf("%d shapes, %d patterns: %.1f MB, %d bytes a pattern", n, p, float64(used)/1e6, used/uint64(p))
-	require.Less(t, used/uint64(p), uint64(680))
+	require.Less(t, used/uint64(p), uint64(600))
 	runtime.KeepAlive(ix)
 	runtime.KeepAlive(shapes)
 }

@@ -20,44 +20,73 @@ type member struct{ group, cluster uint32 }
 
 type family struct {
 	key     uint64
-	one     [1]member // most families have one member
-	more    *[]member // all of them, if there are more
+	one     [1]member // most families have one member; the place of its crowd if there are more
 	stem    uint32
 	outline uint32
 	head    uint32 // the place of the family whose template takes this one; its own if none does
 	placed  bool   // stem, outline and head are known
-	single  bool   // one is the member
+	has     amount
 }
 
-func (f *family) members() []member {
-	switch {
-	case f.more != nil:
-		return *f.more
-	case f.single:
+// amount says how many members a family has.
+type amount uint8
+
+const (
+	none amount = iota
+	single
+	several
+)
+
+// crowds are the members of the families with several.
+type crowds struct {
+	lists [][]member
+	free  []uint32
+}
+
+func (c *crowds) of(f *family) []member {
+	switch f.has {
+	case several:
+		return c.lists[f.one[0].group]
+	case single:
 		return f.one[:]
 	}
 	return nil
 }
 
-func (f *family) add(m member) {
-	switch {
-	case f.more != nil:
-		*f.more = append(*f.more, m)
-	case f.single:
-		f.more, f.single = &[]member{f.one[0], m}, false
+func (c *crowds) add(f *family, m member) {
+	switch f.has {
+	case several:
+		list := &c.lists[f.one[0].group]
+		*list = append(*list, m)
+	case single:
+		list := []member{f.one[0], m}
+		f.has = several
+		if n := len(c.free); n > 0 {
+			f.one[0].group, c.free = c.free[n-1], c.free[:n-1]
+			c.lists[f.one[0].group] = list
+		} else {
+			f.one[0].group = uint32(len(c.lists))
+			c.lists = append(c.lists, list)
+		}
 	default:
-		f.one[0], f.single = m, true
+		f.one[0], f.has = m, single
 	}
 }
 
-func (f *family) remove(m member) {
-	if f.more == nil {
-		f.single = f.single && f.one[0] != m
-		return
-	}
-	*f.more = slices.DeleteFunc(*f.more, func(x member) bool { return x == m })
-	if len(*f.more) == 1 {
-		f.one[0], f.single, f.more = (*f.more)[0], true, nil
+func (c *crowds) remove(f *family, m member) {
+	switch f.has {
+	case several:
+		at := f.one[0].group
+		list := slices.DeleteFunc(c.lists[at], func(x member) bool { return x == m })
+		c.lists[at] = list
+		if len(list) == 1 {
+			f.one[0], f.has, c.lists[at] = list[0], single, nil
+			c.free = append(c.free, at)
+		}
+	case single:
+		if f.one[0] == m {
+			f.has = none
+		}
 	}
 }
 
@@ -117,7 +146,7 @@ func (l *Library) settle(keys map[uint64]struct{}, made renderings, groups map[u
 			stems[l.families.at(int(f.head)).stem] = struct{}{}
 			outlines[f.outline] = struct{}{}
 		}
-		if len(f.members()) == 0 {
+		if len(l.crowds.of(f)) == 0 {
 			l.dropFamily(key)
 			continue
 		}
@@ -137,7 +166,7 @@ func (l *Library) settle(keys map[uint64]struct{}, made renderings, groups map[u
 
 // locate puts a family where those are found that it may belong to.
 func (l *Library) locate(f *family, made renderings) {
-	r := l.least(f.members(), made)
+	r := l.least(l.crowds.of(f), made)
 	o := outline(r.fields())
 	if f.placed && f.outline == o {
 		return
@@ -218,7 +247,7 @@ func (l *Library) align(keys, heads []uint64, made renderings) {
 	fields := make([][]field, len(keys))
 	texts := make([]string, len(keys))
 	for i, key := range keys {
-		reps[i] = l.least(l.family(key).members(), made)
+		reps[i] = l.least(l.crowds.of(l.family(key)), made)
 		fields[i] = reps[i].fields()
 		texts[i] = reps[i].text(nil)
 	}
@@ -229,7 +258,7 @@ func (l *Library) align(keys, heads []uint64, made renderings) {
 			if a == b || len(texts[a]) >= len(texts[to[b]]) && (to[b] != b || len(texts[a]) >= len(texts[b])) {
 				continue
 			}
-			if reps[a].takes(&reps[b], fields[a], fields[b]) && l.takesAll(&reps[a], fields[a], l.family(keys[b]).members(), made) {
+			if reps[a].takes(&reps[b], fields[a], fields[b]) && l.takesAll(&reps[a], fields[a], l.crowds.of(l.family(keys[b])), made) {
 				to[b] = a
 			}
 		}
@@ -239,7 +268,7 @@ func (l *Library) align(keys, heads []uint64, made renderings) {
 		for to[a] != a {
 			a = to[a]
 		}
-		if a != to[b] && !l.takesAll(&reps[a], fields[a], l.family(keys[b]).members(), made) {
+		if a != to[b] && !l.takesAll(&reps[a], fields[a], l.crowds.of(l.family(keys[b])), made) {
 			a = b
 		}
 		heads[b] = keys[a]
@@ -291,7 +320,7 @@ func (l *Library) bundles(stem uint32, made renderings) []bundle {
 	root := make(map[uint64]uint64, len(list))
 	for _, key := range list {
 		root[key] = key
-		r := l.least(l.family(key).members(), made)
+		r := l.least(l.crowds.of(l.family(key)), made)
 		for _, p := range r.prefixes() {
 			if k, ok := slices.BinarySearch(list, p); ok {
 				root[key] = list[k]
@@ -324,7 +353,7 @@ func (l *Library) bundles(stem uint32, made renderings) []bundle {
 func (l *Library) copies(key uint64, made renderings) (members []member, reps []rendered) {
 	at := l.familyAt(key)
 	f := l.families.at(at)
-	members = slices.Clone(f.members())
+	members = slices.Clone(l.crowds.of(f))
 	for _, m := range members {
 		reps = append(reps, l.rendered(m, made))
 	}
@@ -339,9 +368,9 @@ func (l *Library) copies(key uint64, made renderings) (members []member, reps []
 			continue
 		}
 		if head.parts == nil {
-			head = l.least(f.members(), made)
+			head = l.least(l.crowds.of(f), made)
 		}
-		for _, m := range o.members() {
+		for _, m := range l.crowds.of(o) {
 			r := l.rendered(m, made)
 			members = append(members, m)
 			reps = append(reps, head.as(&r))

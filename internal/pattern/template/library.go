@@ -44,6 +44,7 @@ type Library struct {
 	bySkel                table
 	groups                pages[group] // never snapshotted
 	families              pages[family]
+	crowds                crowds
 	byKey                 table
 	idle                  []uint32 // families without members
 	byStem                table    // several families may have the same first words

@@ -143,7 +143,7 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, r
 	for c := range grp.clusters {
 		f := l.families.edit(int(grp.clusters[c].family))
 		keys[f.key] = struct{}{}
-		f.remove(member{g, uint32(c)})
+		l.crowds.remove(f, member{g, uint32(c)})
 	}
 	grp.clusters = nil
 	var clusters []cluster
@@ -180,7 +180,7 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, r
 		if i < 0 {
 			i = l.newFamily(key)
 		}
-		l.families.edit(i).add(m)
+		l.crowds.add(l.families.edit(i), m)
 		ref.family = uint32(i)
 		grp.clusters[c] = ref
 	}

@@ -3,6 +3,7 @@ package template
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -11,10 +12,37 @@ import (
 type wordbook struct {
 	values    map[uint32][]valueCount // by cut hash
 	rivals    map[uint64]uint32       // in how many tables a word is one of several alternatives
-	constants []uint32                // by cut hash: groups where a word is constant; sharing a count only makes known more careful
+	constants sums                    // by cut hash: groups where a word is constant; sharing a count only makes known more careful
 	interests map[uint32][]interest   // by cut hash
 	changed   map[uint32]struct{}     // cut hashes whose counts changed
 	gone      []uint64                // words that were strong and are no longer counted
+}
+
+// sums are counts, few of which are large.
+type sums struct {
+	low  []uint16
+	high map[uint32]uint32 // what does not fit
+}
+
+func newSums(n int) sums { return sums{low: make([]uint16, n), high: map[uint32]uint32{}} }
+
+func (s *sums) at(i uint32) uint32 {
+	if n := s.low[i]; n < math.MaxUint16 {
+		return uint32(n)
+	}
+	return math.MaxUint16 + s.high[i]
+}
+
+// add adds 1 or -1.
+func (s *sums) add(i uint32, by int) {
+	switch n, over := s.low[i], s.high[i]; {
+	case n < math.MaxUint16 || over == 0 && by < 0:
+		s.low[i] += uint16(by)
+	case over == 1 && by < 0:
+		delete(s.high, i)
+	default:
+		s.high[i] = over + uint32(by)
+	}
 }
 
 // valueCount says in how many groups a word is in a column of values.
@@ -63,7 +91,7 @@ const wordbookBits = 18
 
 func newWordbook() wordbook {
 	return wordbook{
-		values: map[uint32][]valueCount{}, rivals: map[uint64]uint32{}, constants: make([]uint32, 1<<wordbookBits),
+		values: map[uint32][]valueCount{}, rivals: map[uint64]uint32{}, constants: newSums(1 << wordbookBits),
 		interests: map[uint32][]interest{}, changed: map[uint32]struct{}{},
 	}
 }
@@ -81,7 +109,7 @@ func (w *wordbook) count(word uint64) uint32 {
 
 // known reports whether a word is a value in other templates more than it is a constant.
 func (w *wordbook) known(word uint64) bool {
-	v, c := w.count(word), w.constants[cut(word)]
+	v, c := w.count(word), w.constants.at(cut(word))
 	r := w.rivals[word]
 	return v > 0 && v >= c || r >= minTables && r >= c
 }
@@ -89,7 +117,7 @@ func (w *wordbook) known(word uint64) bool {
 // strong reports whether a word is a value in several other templates and hardly ever a constant.
 func (w *wordbook) strong(word uint64) bool {
 	v := w.count(word)
-	return v >= 2 && v > w.constants[cut(word)]
+	return v >= 2 && v > w.constants.at(cut(word))
 }
 
 // update replaces what group g has told.
@@ -102,7 +130,7 @@ func (w *wordbook) update(g uint32, e *evidence, values, constants, unsure map[u
 	diff(e.valued(), next.valued(), w.value)
 	diff(e.constants, next.constants, func(half uint32, by int) {
 		c := half >> (32 - wordbookBits)
-		w.constants[c] += uint32(by)
+		w.constants.add(c, by)
 		w.changed[c] = struct{}{}
 	})
 	diff(e.rivals(), next.rivals(), func(word uint64, by int) {
