@@ -156,7 +156,7 @@ func TestLibraryOfManyPatternsIsSmall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("learns many shapes: not in short mode")
 	}
-	shapes := manyShapes(110_000)
+	shapes := manyShapes(136_000)
 	before := heap()
 	l := NewLibrary(Options{})
 	l.Learn(shapes)

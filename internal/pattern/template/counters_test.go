@@ -60,3 +60,22 @@ func TestCrowdsHoldWhatWasAddedAndNotRemoved(t *testing.T) {
 	c.remove(&fs[1], member{28, 28})
 	require.Empty(t, c.of(&fs[1]))
 }
+
+func TestTableFindsWhatWasInsertedAndNotRemoved(t *testing.T) {
+	t.Parallel()
+	const n = 5000
+	keyOf := func(i int) uint64 { return uint64(i) * k1 }
+	var tb table
+	there := func(i int) bool { return tb.find(keyOf(i), func(k int) bool { return k == i }) == i }
+	for i := range n {
+		require.False(t, there(i))
+		tb.insert(keyOf(i), i, keyOf)
+	}
+	require.Less(t, tb.slots.n, n*17/10)
+	for i := 0; i < n; i += 3 {
+		tb.remove(keyOf(i), i, keyOf)
+	}
+	for i := range n {
+		require.Equal(t, i%3 != 0, there(i))
+	}
+}

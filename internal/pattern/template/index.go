@@ -81,9 +81,8 @@ func (ix *Index) find(id ShapeID) int {
 	if slots.n == 0 {
 		return -1
 	}
-	m := uint64(slots.n - 1)
-	for h := uint64(id) >> 7 & m; ; h = (h + 1) & m {
-		v := *slots.at(int(h))
+	for h := ix.byID.home(uint64(id)); ; h = ix.byID.next(h) {
+		v := *slots.at(h)
 		if v == 0 {
 			return -1
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/pattern"
 )
 
-// DefaultMaxShapes bounds a Library unless Options say otherwise: some 100,000 patterns, which take about 70 MB.
+// DefaultMaxShapes bounds a Library unless Options say otherwise: some 125,000 patterns, which take about 75 MB.
 const DefaultMaxShapes = 300_000
 
 // maxGroup bounds the shapes with the same delimiters, which are partitioned at a time.

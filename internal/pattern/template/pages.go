@@ -1,5 +1,7 @@
 package template
 
+import "math"
+
 // pages is a growing array whose snapshots share what has not changed since: a write copies its page first. A snapshot is
 // immutable and costs one pointer per page.
 type pages[T any] struct {
@@ -52,14 +54,23 @@ type table struct {
 	used  int
 }
 
+// home is where the search for a key starts. Tables grow by a quarter, not to powers of two, so that few places are free.
+func (t *table) home(key uint64) int { return int(key >> 7 & math.MaxUint32 * uint64(t.slots.n) >> 32) }
+
+func (t *table) next(h int) int {
+	if h++; h == t.slots.n {
+		return 0
+	}
+	return h
+}
+
 // find calls same for each index that may have the key until it returns true, and returns that index, or -1.
 func (t *table) find(key uint64, same func(i int) bool) int {
 	if t.slots.n == 0 {
 		return -1
 	}
-	m := uint64(t.slots.n - 1)
-	for h := key >> 7 & m; ; h = (h + 1) & m {
-		v := *t.slots.at(int(h))
+	for h := t.home(key); ; h = t.next(h) {
+		v := *t.slots.at(h)
 		if v == 0 {
 			return -1
 		}
@@ -82,7 +93,7 @@ func (t *table) insert(key uint64, i int, keyOf func(i int) uint64) {
 	if 4*(t.used+1) > 3*t.slots.n {
 		old := t.slots
 		t.slots = pages[uint32]{}
-		t.slots.grow(max(1<<pageBits, 2*old.n))
+		t.slots.grow((old.n + old.n/4 + 1<<pageBits) &^ (1<<pageBits - 1))
 		for k := range old.n {
 			if v := *old.at(k); v != 0 {
 				t.place(keyOf(int(v-1)), v)
@@ -94,34 +105,39 @@ func (t *table) insert(key uint64, i int, keyOf func(i int) uint64) {
 }
 
 func (t *table) place(key uint64, v uint32) {
-	m := uint64(t.slots.n - 1)
-	h := key >> 7 & m
-	for *t.slots.at(int(h)) != 0 {
-		h = (h + 1) & m
+	h := t.home(key)
+	for *t.slots.at(h) != 0 {
+		h = t.next(h)
 	}
-	*t.slots.edit(int(h)) = v
+	*t.slots.edit(h) = v
 }
 
 // remove takes index i out of the table; the entries behind it move up.
 func (t *table) remove(key uint64, i int, keyOf func(i int) uint64) {
-	m := uint64(t.slots.n - 1)
-	h := key >> 7 & m
-	for *t.slots.at(int(h)) != uint32(i+1) {
-		if *t.slots.at(int(h)) == 0 {
+	h := t.home(key)
+	for *t.slots.at(h) != uint32(i+1) {
+		if *t.slots.at(h) == 0 {
 			return
 		}
-		h = (h + 1) & m
+		h = t.next(h)
 	}
 	t.used--
 	hole := h
-	for h = (h + 1) & m; *t.slots.at(int(h)) != 0; h = (h + 1) & m {
-		home := keyOf(int(*t.slots.at(int(h))-1)) >> 7 & m
-		if (h-home)&m >= (h-hole)&m {
-			*t.slots.edit(int(hole)) = *t.slots.at(int(h))
+	for h = t.next(h); *t.slots.at(h) != 0; h = t.next(h) {
+		if t.steps(t.home(keyOf(int(*t.slots.at(h)-1))), h) >= t.steps(hole, h) {
+			*t.slots.edit(hole) = *t.slots.at(h)
 			hole = h
 		}
 	}
-	*t.slots.edit(int(hole)) = 0
+	*t.slots.edit(hole) = 0
+}
+
+// steps is how far it is from one place to another.
+func (t *table) steps(from, to int) int {
+	if to < from {
+		to += t.slots.n
+	}
+	return to - from
 }
 
 func (t *table) snapshot() table { return table{slots: t.slots.snapshot(), used: t.used} }
