@@ -63,7 +63,7 @@ func TestCrowdsHoldWhatWasAddedAndNotRemoved(t *testing.T) {
 
 func TestTableFindsWhatWasInsertedAndNotRemoved(t *testing.T) {
 	t.Parallel()
-	const n = 5000
+	const n = 60_000
 	keyOf := func(i int) uint64 { return uint64(i) * k1 }
 	var tb table
 	there := func(i int) bool { return tb.find(keyOf(i), func(k int) bool { return k == i }) == i }

@@ -54,7 +54,10 @@ type table struct {
 	used  int
 }
 
-// home is where the search for a key starts. Tables grow by a quarter, not to powers of two, so that few places are free.
+// doubled is the size up to which tables double.
+const doubled = 1 << 16
+
+// home is where the search for a key starts. Large tables grow by a quarter, so that few places are free.
 func (t *table) home(key uint64) int { return int(key >> 7 & math.MaxUint32 * uint64(t.slots.n) >> 32) }
 
 func (t *table) next(h int) int {
@@ -93,7 +96,11 @@ func (t *table) insert(key uint64, i int, keyOf func(i int) uint64) {
 	if 4*(t.used+1) > 3*t.slots.n {
 		old := t.slots
 		t.slots = pages[uint32]{}
-		t.slots.grow((old.n + old.n/4 + 1<<pageBits) &^ (1<<pageBits - 1))
+		by := max(1<<pageBits, old.n)
+		if old.n >= doubled {
+			by = old.n / 4 &^ (1<<pageBits - 1)
+		}
+		t.slots.grow(old.n + by)
 		for k := range old.n {
 			if v := *old.at(k); v != 0 {
 				t.place(keyOf(int(v-1)), v)
