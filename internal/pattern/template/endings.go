@@ -77,7 +77,7 @@ func (l *Library) endings(list []uint64, made renderings) (out []bundle, rest []
 	stumps := make([][]stump, len(list))
 	all := map[uint64][]stump{}
 	for i, key := range list {
-		r := l.least(l.family(key).members(), made)
+		r := l.least(l.crowds.of(l.family(key)), made)
 		stumps[i] = r.stumps()
 		for _, s := range stumps[i] {
 			all[s.hash] = append(all[s.hash], s)
