@@ -58,7 +58,12 @@ type table struct {
 const doubled = 1 << 16
 
 // home is where the search for a key starts. Large tables grow by a quarter, so that few places are free.
-func (t *table) home(key uint64) int { return int(key >> 7 & math.MaxUint32 * uint64(t.slots.n) >> 32) }
+func (t *table) home(key uint64) int {
+	if n := t.slots.n; n > doubled {
+		return int(key >> 7 & math.MaxUint32 * uint64(n) >> 32)
+	}
+	return int(key >> 7 & uint64(t.slots.n-1))
+}
 
 func (t *table) next(h int) int {
 	if h++; h == t.slots.n {
