@@ -153,7 +153,7 @@ func (p *partitioner) weigh(x *cell, at place) int {
 }
 
 // camelOnly reports whether a word is words of a language run together: the name of a state as often as that of a thing.
-func camelOnly(x *cell) bool { return x.kind == kindWord && strings.IndexAny(x.text, "-_.") < 0 }
+func camelOnly(x *cell) bool { return x.kind == kindWord && !strings.ContainsAny(x.text, "-_.") }
 
 // weak reports whether a word is letters with a small number behind them.
 func (x *cell) weak() bool { return x.kind == kindWord && stemOf(x.text) > 0 }
