@@ -59,9 +59,12 @@ func FuzzScanEqualsReference(f *testing.F) {
 			return
 		}
 		checkReference(t, message, false)
-		var s referenceScanner
+		// The oracle reads its own text back wrongly where a script without blanks ends in a star; the scanner must not.
+		var s scanner
 		s.scan(message)
-		checkReference(t, s.text, true)
+		again := scanner{parse: true}
+		again.scan(s.text)
+		require.Equal(t, s.id(), again.id(), "%q read back from %q", message, s.text)
 	})
 }
 
@@ -177,7 +180,7 @@ func (s *referenceScanner) run(m []byte, i int) int {
 	if s.parse {
 		return s.parsed(m, a, b, flags)
 	}
-	if flags&isWide != 0 {
+	if flags&isWide != 0 && utf8.Valid(m[a:b]) {
 		if e := scriptEnd(m, a, b); e < b {
 			b, flags = e, orClass(m[a:e])
 		}

@@ -184,7 +184,7 @@ func (s *scanner) run(m []byte, i int) int {
 			}
 		}
 	}
-	if flags&isWide != 0 {
+	if flags&isWide != 0 && utf8.Valid(m[a:b]) {
 		if e := scriptEnd(m, a, b); e < b {
 			b, flags = e, orClass(m[a:e])
 		}
