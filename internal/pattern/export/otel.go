@@ -1,6 +1,7 @@
 package export
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -140,15 +141,19 @@ func ottl(s string) string {
 // single writes a string of YAML on one line: in single quotes, or in double ones where it has characters that single quotes cannot hold.
 func single(s string) string {
 	for _, r := range s {
-		if r < ' ' || r == 0x7f || r == '\uFFFD' || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 {
+		if r == '\uFFFD' || escaped(r) {
 			return double(s)
 		}
 	}
 	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 }
 
+// escaped reports whether YAML holds the character as an escape only: what it does not print, and what it takes as a line break.
+func escaped(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xFEFF || r == 0xFFFE || r == 0xFFFF
+}
+
 func double(s string) string {
-	const hex = "0123456789abcdef"
 	var b strings.Builder
 	b.WriteByte('"')
 	for _, r := range s {
@@ -156,12 +161,10 @@ func double(s string) string {
 		case r == '"' || r == '\\':
 			b.WriteByte('\\')
 			b.WriteRune(r)
-		case r < ' ' || r >= 0x7f && r < 0xa0:
-			b.WriteString(`\x`)
-			b.WriteByte(hex[r>>4])
-			b.WriteByte(hex[r&15])
-		case r == 0x2028 || r == 0x2029:
-			b.WriteString(`\u202` + string(hex[r&15]))
+		case escaped(r) && r < 0x100:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case escaped(r):
+			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
 			b.WriteRune(r)
 		}

@@ -109,6 +109,7 @@ func TestAttributeNames(t *testing.T) {
 func FuzzOpenTelemetry(f *testing.F) {
 	f.Add("it's \"quoted\": <*> #x", "k")
 	f.Add("\x00\xff\u2028\u0085 <*>", "é")
+	f.Add("\uffff\ufffe\ufeff", "0")
 	f.Fuzz(func(t *testing.T, template, name string) {
 		if len(template) > 1024 {
 			return
