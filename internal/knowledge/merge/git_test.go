@@ -4,15 +4,21 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tartan-ai/tartan/internal/knowledge"
 )
 
 var (
@@ -112,6 +118,29 @@ func edited(r *rand.Rand, lines []string, edits, distinct int) []string {
 	return out
 }
 
+// longTriple makes texts that differ so much that the search is cut short: runs of lines in another order, and noise of the
+// same lines between them.
+func longTriple(r *rand.Rand) (base, ours, theirs string) {
+	distinct := []int{12, 40, 400, 4000}[r.IntN(4)]
+	runs := make([][]string, 20+r.IntN(60))
+	for i := range runs {
+		runs[i] = randomLines(r, 1+r.IntN(60), distinct)
+	}
+	text := func(swaps int) string {
+		order := slices.Clone(runs)
+		for range swaps {
+			i, k := r.IntN(len(order)), r.IntN(len(order))
+			order[i], order[k] = order[k], order[i]
+		}
+		var out []string
+		for _, run := range order {
+			out = append(append(out, run...), randomLines(r, r.IntN(12)*min(1, swaps), distinct)...)
+		}
+		return strings.Join(out, "")
+	}
+	return text(0), text(r.IntN(30)), text(r.IntN(3))
+}
+
 // randomTriple makes a base and two edits of it.
 func randomTriple(r *rand.Rand) (base, ours, theirs string) {
 	distinct := []int{3, 6, 12, 40, 400}[r.IntN(5)]
@@ -154,6 +183,9 @@ func TestLinesEqualGit(t *testing.T) {
 	clean, marked := 0, 0
 	for i := range *gitMerges {
 		base, ours, theirs := randomTriple(r)
+		if i%50 == 7 {
+			base, ours, theirs = longTriple(r)
+		}
 		for k, text := range []string{ours, base, theirs} {
 			require.NoError(t, os.WriteFile(files[k], []byte(text), 0o600))
 		}
@@ -184,4 +216,101 @@ func TestLinesEqualGit(t *testing.T) {
 	t.Logf("%d merges, %d clean and %d with conflicts in the same places", *gitMerges, clean, marked)
 	require.Greater(t, clean, *gitMerges/10)
 	require.Greater(t, marked, *gitMerges/10)
+}
+
+var hunkHeader = regexp.MustCompile(`(?m)^(@@ .* @@).*$`)
+
+// TestUnifiedEqualsGit compares with git diff, without the header and what git believes to be the function around a hunk.
+func TestUnifiedEqualsGit(t *testing.T) {
+	run := git(t)
+	r := newSeed(t)
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	for range *gitMerges / 3 {
+		old, now, _ := randomTriple(r)
+		if r.IntN(20) == 0 {
+			old, now, _ = longTriple(r)
+		}
+		require.NoError(t, os.WriteFile(a, []byte(old), 0o600))
+		require.NoError(t, os.WriteFile(b, []byte(now), 0o600))
+		want, _ := run("", "diff", "--no-index", "--no-color", "--no-indent-heuristic", a, b)
+		if at := strings.Index(want, "@@"); at >= 0 {
+			want = hunkHeader.ReplaceAllString(want[at:], "$1")
+		}
+		require.Equal(t, want, Unified(old, now), "%q\n%q", old, now)
+	}
+}
+
+// TestHugeTextsEqualGit takes texts so long that the search settles for what is promising.
+func TestHugeTextsEqualGit(t *testing.T) {
+	run := git(t)
+	r := newSeed(t)
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	for range max(1, *gitMerges/300) {
+		distinct := 2000 + r.IntN(20000)
+		old := randomLines(r, 40000, distinct)
+		now := slices.Clone(old)
+		for at := 0; at < len(now); at += 1 + r.IntN(60) {
+			now[at] = randomLine(r, distinct)
+		}
+		cut := r.IntN(3000)
+		now = slices.Concat(now[cut:20000], now[:cut], randomLines(r, 500, distinct), now[20000:])
+		require.NoError(t, os.WriteFile(a, []byte(strings.Join(old, "")), 0o600))
+		require.NoError(t, os.WriteFile(b, []byte(strings.Join(now, "")), 0o600))
+		want, _ := run("", "diff", "--no-index", "--no-color", "--no-indent-heuristic", a, b)
+		want = hunkHeader.ReplaceAllString(want[strings.Index(want, "@@"):], "$1")
+		require.True(t, want == Unified(strings.Join(old, ""), strings.Join(now, "")), "the texts are of the seed above")
+	}
+}
+
+// TestBlameEqualsGit writes random histories with merges to a repository, and compares with git blame.
+func TestBlameEqualsGit(t *testing.T) {
+	run := git(t)
+	r := newSeed(t)
+	_, code := run("", "init", "-q", ".")
+	require.Zero(t, code)
+	for history := range max(4, *gitMerges/30) {
+		var stream strings.Builder
+		distinct := []int{4, 20, 300}[r.IntN(3)]
+		var all []Revision
+		for n := 1; n <= 2+r.IntN(12); n++ {
+			rev := Revision{Number: n}
+			body := strings.Join(randomLines(r, 20, distinct), "")
+			if n > 1 {
+				first := all[r.IntN(len(all))]
+				rev.Parents = []int{first.Number}
+				body = strings.Join(edited(r, splitLines(first.Document.Body), 1+r.IntN(3), distinct), "")
+				if second := all[r.IntN(len(all))]; second.Number != first.Number && r.IntN(2) == 0 {
+					rev.Parents = append(rev.Parents, second.Number)
+					body = Lines(all[0].Document.Body, first.Document.Body, second.Document.Body).String()
+					if r.IntN(3) == 0 {
+						body = second.Document.Body
+					}
+				}
+			}
+			rev.Document = &knowledge.Document{Body: body}
+			all = append(all, rev)
+			fmt.Fprintf(&stream, "commit refs/heads/h%d\nmark :%d\ncommitter A <a@example.org> %d +0000\ndata %d\n%d\n", history, n, n, len(fmt.Sprint(n)), n)
+			for i, p := range rev.Parents {
+				fmt.Fprintf(&stream, "%s :%d\n", [2]string{"from", "merge"}[i], p)
+			}
+			if n == 1 {
+				fmt.Fprintf(&stream, "deleteall\n")
+			}
+			fmt.Fprintf(&stream, "M 644 inline f\ndata %d\n%s\n", len(body), body)
+		}
+		_, code := run(stream.String(), "fast-import", "--quiet", "--force")
+		require.Zero(t, code)
+		out, _ := run("", "-c", "diff.indentHeuristic=false", "blame", "--line-porcelain", fmt.Sprintf("h%d", history), "--", "f")
+		want := []int{}
+		for _, m := range regexp.MustCompile(`(?m)^summary (\d+)$`).FindAllStringSubmatch(out, -1) {
+			n, err := strconv.Atoi(m[1])
+			require.NoError(t, err)
+			want = append(want, n)
+		}
+		got, err := Blame(all, len(all))
+		require.NoError(t, err)
+		require.Equal(t, want, got.Lines, "history %d\n%s", history, stream.String())
+	}
 }

@@ -3,7 +3,10 @@
 // apart, and says which revision brought in which line. Everything is a function of its arguments: no I/O, no clock.
 package merge
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Part is a stretch of a merge: Text, or where Conflict is set what the three sides say instead.
 type Part struct {
@@ -62,21 +65,23 @@ func (t Text) Marked() string {
 // Lines merges what ours and theirs changed in base. Changes that touch or overlap are a conflict, unless both sides say the
 // same there. Verdict and bytes of a clean merge are those of git merge-file with its defaults. Time and memory are
 // O((lines + changes)^1.5) at worst, since the search for the shortest script is cut short.
-func Lines(base, ours, theirs string) Text {
+func Lines(base, ours, theirs string) (out Text) {
 	switch {
 	case ours == theirs, base == theirs:
 		return whole(ours)
 	case base == ours:
 		return whole(theirs)
 	}
-	b, o, t := splitLines(base), splitLines(ours), splitLines(theirs)
-	left, right := differences(b, o), differences(b, t)
-	m := merger{base: b, ours: o, theirs: t}
-	for len(left)+len(right) > 0 {
-		m.region(&left, &right)
+	for _, r := range regions(splitLines(base), splitLines(ours), splitLines(theirs)) {
+		p := Part{Line: r.at}
+		if p.Conflict = r.conflict; p.Conflict {
+			p.Base, p.Ours, p.Theirs = strings.Join(r.base, ""), strings.Join(r.ours, ""), strings.Join(r.theirs, "")
+		} else {
+			p.Text = strings.Join(r.merged, "")
+		}
+		out = append(out, p)
 	}
-	m.keep(len(b))
-	return m.out
+	return out
 }
 
 func whole(text string) Text {
@@ -86,30 +91,48 @@ func whole(text string) Text {
 	return Text{{Text: text}}
 }
 
+// region is a stretch of a merge of lines.
+type region struct {
+	at                 int // line of the base
+	conflict           bool
+	merged             []string
+	base, ours, theirs []string // of a conflict
+}
+
 // merger walks the base; at and the two offsets say how far it has come in each text.
 type merger struct {
 	base, ours, theirs []string
 	at                 int
 	oursOff, theirsOff int // line of the side minus line of the base, at at
-	out                Text
+	out                []region
+}
+
+// regions merges lines. Regions that merge follow a conflict or none.
+func regions(base, ours, theirs []string) []region {
+	left, right := differences(base, ours), differences(base, theirs)
+	m := merger{base: base, ours: ours, theirs: theirs}
+	for len(left)+len(right) > 0 {
+		m.region(&left, &right)
+	}
+	m.keep(len(base))
+	return m.out
 }
 
 // keep takes the lines of the base up to line end, which no side changed.
 func (m *merger) keep(end int) {
-	m.text(m.base[m.at:end])
+	m.merged(m.base[m.at:end])
 	m.at = end
 }
 
-func (m *merger) text(lines []string) {
-	text := strings.Join(lines, "")
-	if text == "" {
+func (m *merger) merged(lines []string) {
+	if len(lines) == 0 {
 		return
 	}
-	if n := len(m.out); n > 0 && !m.out[n-1].Conflict {
-		m.out[n-1].Text += text
+	if n := len(m.out); n > 0 && !m.out[n-1].conflict {
+		m.out[n-1].merged = append(m.out[n-1].merged, lines...)
 		return
 	}
-	m.out = append(m.out, Part{Text: text, Line: m.at})
+	m.out = append(m.out, region{at: m.at, merged: slices.Clone(lines)})
 }
 
 // region takes the hunks that touch each other off the front of both scripts, and merges what they cover.
@@ -120,8 +143,7 @@ func (m *merger) region(left, right *[]hunk) {
 			start = min(start, (*script)[0].a)
 		}
 	}
-	end, shift := start, [2]int{}
-	touched := [2]bool{}
+	end, shift, touched := start, [2]int{}, [2]bool{}
 	for grown := true; grown; {
 		grown = false
 		for side, script := range []*[]hunk{left, right} {
@@ -137,13 +159,13 @@ func (m *merger) region(left, right *[]hunk) {
 	ours := m.ours[start+m.oursOff : end+m.oursOff+shift[0]]
 	theirs := m.theirs[start+m.theirsOff : end+m.theirsOff+shift[1]]
 	m.oursOff, m.theirsOff = m.oursOff+shift[0], m.theirsOff+shift[1]
-	switch o, t := strings.Join(ours, ""), strings.Join(theirs, ""); {
-	case !touched[1], touched[0] && o == t:
-		m.text(ours)
+	switch {
+	case !touched[1], touched[0] && slices.Equal(ours, theirs):
+		m.merged(ours)
 	case !touched[0]:
-		m.text(theirs)
+		m.merged(theirs)
 	default:
-		m.out = append(m.out, Part{Conflict: true, Base: strings.Join(m.base[start:end], ""), Ours: o, Theirs: t, Line: start})
+		m.out = append(m.out, region{at: start, conflict: true, base: m.base[start:end], ours: ours, theirs: theirs})
 	}
 	m.at = end
 }
