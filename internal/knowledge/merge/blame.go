@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tartan-ai/tartan/internal/knowledge"
+	"github.com/tartan-ai/tartan/internal/knowledge/markdown"
 )
 
 // Revision is a state of an entry. Parents have lower numbers; a merge has two, the head it was merged into first.
@@ -76,7 +77,7 @@ func trace(r Revision, known map[int]origin) (origin, error) {
 		return origin{}, err
 	}
 	body := bodyOf(r.Document)
-	out := origin{Origins{Fields: map[string]int{}}, body, splitLines(body), leaves}
+	out := origin{Origins{Fields: map[string]int{}}, body, markdown.Lines(body), leaves}
 	out.Lines = make([]int, len(out.lines))
 	for i := range out.Lines {
 		out.Lines[i] = -1

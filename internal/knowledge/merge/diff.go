@@ -1,7 +1,5 @@
 package merge
 
-import "strings"
-
 // The limits of the search, which are git's: the same texts must give the same hunks.
 const (
 	longSnake    = 20      // lines in a row that make a diagonal promising
@@ -16,18 +14,6 @@ const (
 
 // hunk says that the lines [a, a+del) of the old text are the lines [b, b+ins) of the new one.
 type hunk struct{ a, b, del, ins int }
-
-// splitLines cuts text behind each line feed; the last line may have none.
-func splitLines(text string) []string {
-	if text == "" {
-		return nil
-	}
-	lines := strings.SplitAfter(text, "\n")
-	if lines[len(lines)-1] == "" {
-		lines = lines[:len(lines)-1]
-	}
-	return lines
-}
 
 // file is one of the two texts that are compared.
 type file struct {

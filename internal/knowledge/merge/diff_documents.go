@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tartan-ai/tartan/internal/knowledge"
+	"github.com/tartan-ai/tartan/internal/knowledge/markdown"
 )
 
 // Change is a field that differs: canonical JSON, "" where the field is missing. Paths are those of Conflict, but links and
@@ -117,7 +118,7 @@ const context = 3
 // Unified returns the hunks of a unified diff, which patch and git apply understand below a header that names the files, and
 // "" for equal texts. Hunks are git's without the indent heuristic.
 func Unified(a, b string) string {
-	old, now := splitLines(a), splitLines(b)
+	old, now := markdown.Lines(a), markdown.Lines(b)
 	all := differences(old, now)
 	var out strings.Builder
 	line := func(sign byte, text string) {

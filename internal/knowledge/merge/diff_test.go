@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tartan-ai/tartan/internal/knowledge"
+	"github.com/tartan-ai/tartan/internal/knowledge/markdown"
 )
 
 func TestLines(t *testing.T) {
@@ -103,7 +104,7 @@ func FuzzLines(f *testing.F) {
 			require.Equal(t, c[3], same.String())
 		}
 		// The script leads from one text to the other.
-		old, now := splitLines(base), splitLines(ours)
+		old, now := markdown.Lines(base), markdown.Lines(ours)
 		var back strings.Builder
 		at, to := 0, 0
 		for _, h := range differences(old, now) {
@@ -113,7 +114,6 @@ func FuzzLines(f *testing.F) {
 		}
 		require.True(t, slices.Equal(old[at:], now[to:]))
 		require.Equal(t, ours, back.String()+strings.Join(now[to:], ""))
-		Blocks(base)
 	})
 }
 

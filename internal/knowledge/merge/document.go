@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tartan-ai/tartan/internal/knowledge"
+	"github.com/tartan-ai/tartan/internal/knowledge/markdown"
 )
 
 // Conflict is a place that both sides changed, each in another way. Path is one of
@@ -214,7 +215,7 @@ func (s *session) body(base, ours, theirs string) string {
 	if parts.Clean() {
 		return parts.String()
 	}
-	blocks, used := Blocks(base), map[string]bool{}
+	blocks, used := markdown.Blocks(markdown.Lines(base)), map[string]bool{}
 	var b strings.Builder
 	for i, p := range parts {
 		if !p.Conflict {
@@ -237,6 +238,18 @@ func (s *session) body(base, ours, theirs string) string {
 		}
 	}
 	return b.String()
+}
+
+// blockAt returns the path of the block that holds the line, or of the last one.
+func blockAt(blocks []markdown.Block, line int) string {
+	path := "/1"
+	for _, b := range blocks {
+		if b.Start > line {
+			break
+		}
+		path = b.Path
+	}
+	return path
 }
 
 func links(base, ours, theirs []knowledge.Link) []knowledge.Link {

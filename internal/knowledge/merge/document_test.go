@@ -2,7 +2,6 @@ package merge
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -70,15 +69,6 @@ func note(body string) *knowledge.Document {
 		Links:   []knowledge.Link{{Relation: "explains", Target: "ops/a"}, {Relation: "explains", Target: "ops/b"}},
 		Sources: []knowledge.Source{{URI: "https://a.example", Quote: "one"}, {URI: "https://b.example"}},
 	}
-}
-
-func TestBlocks(t *testing.T) {
-	text := ""
-	for _, b := range Blocks(restore + "\nSetext\n======\nlast") {
-		text += fmt.Sprintf("%s %d+%d\n", b.Path, b.Start, b.Lines)
-	}
-	require.Equal(t, "# Restore 0+2\n# Restore/1 2+2\n## Steps 4+2\n## Steps/1 6+2\n## Steps/2 8+2\n## Steps/3 10+6\n## Steps/4 16+2\n# Setext 18+2\n# Setext/1 20+1\n", text)
-	require.Empty(t, Blocks(""))
 }
 
 func TestDocumentsMerge(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tartan-ai/tartan/internal/knowledge"
+	"github.com/tartan-ai/tartan/internal/knowledge/markdown"
 )
 
 var (
@@ -280,7 +281,7 @@ func TestBlameEqualsGit(t *testing.T) {
 			if n > 1 {
 				first := all[r.IntN(len(all))]
 				rev.Parents = []int{first.Number}
-				body = strings.Join(edited(r, splitLines(first.Document.Body), 1+r.IntN(3), distinct), "")
+				body = strings.Join(edited(r, markdown.Lines(first.Document.Body), 1+r.IntN(3), distinct), "")
 				if second := all[r.IntN(len(all))]; second.Number != first.Number && r.IntN(2) == 0 {
 					rev.Parents = append(rev.Parents, second.Number)
 					body = Lines(all[0].Document.Body, first.Document.Body, second.Document.Body).String()

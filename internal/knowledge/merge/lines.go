@@ -6,6 +6,8 @@ package merge
 import (
 	"slices"
 	"strings"
+
+	"github.com/tartan-ai/tartan/internal/knowledge/markdown"
 )
 
 // Part is a stretch of a merge: Text, or where Conflict is set what the three sides say instead.
@@ -72,7 +74,7 @@ func Lines(base, ours, theirs string) (out Text) {
 	case base == ours:
 		return whole(theirs)
 	}
-	for _, r := range regions(splitLines(base), splitLines(ours), splitLines(theirs)) {
+	for _, r := range regions(markdown.Lines(base), markdown.Lines(ours), markdown.Lines(theirs)) {
 		p := Part{Line: r.at}
 		if p.Conflict = r.conflict; p.Conflict {
 			p.Base, p.Ours, p.Theirs = strings.Join(r.base, ""), strings.Join(r.ours, ""), strings.Join(r.theirs, "")
