@@ -69,7 +69,7 @@ const (
 	isAt
 	isTrailing // punctuation that ends a sentence or word rather than belonging to it
 	isSep      // joins the parts of an identifier
-	isWide     // first byte of a letter of a script that is written without blanks
+	isWide     // first byte of a letter of a script that is written without blanks, see script
 )
 
 var classOf = func() (t [256]class) {
@@ -115,8 +115,16 @@ var classOf = func() (t [256]class) {
 
 func digit(b byte) bool { return b >= '0' && b <= '9' }
 
-// alnum reports whether a byte goes on with a word; a script without blanks begins a new one.
-func alnum(b byte) bool { return classOf[b]&(isWord|isWide) == isWord && b != '_' }
+// script reports whether a letter of a script without blanks begins at m[i]. A byte that looks like the start of one may also be none,
+// in what is not UTF-8.
+func script(m []byte, i int) bool {
+	return classOf[m[i]]&isWide != 0 && i+2 < len(m) && m[i+1]&0xc0 == 0x80 && m[i+2]&0xc0 == 0x80
+}
+
+// alnum reports whether a word goes on with a letter or digit at i; a script without blanks begins a new one.
+func alnum(m []byte, i int) bool {
+	return i < len(m) && classOf[m[i]]&isWord != 0 && m[i] != '_' && !script(m, i)
+}
 
 // classify says what kind of value m[a:b] is, how many of its bytes are a literal prefix, and where it ends: some values go on
 // behind a delimiter (a port, a path with an =).
@@ -139,7 +147,7 @@ func classify(m []byte, a, b int, flags class) (k kind, prefix, end int) {
 		}
 	}
 	if flags&isAt != 0 {
-		if at := bytes.IndexByte(w, '@'); at > 0 && at < len(w)-1 && alnum(w[at-1]) && alnum(w[at+1]) {
+		if at := bytes.IndexByte(w, '@'); at > 0 && at < len(w)-1 && alnum(w, at-1) && alnum(w, at+1) {
 			left, right := orClass(w[:at]), w[at+1:]
 			if left&isDigit == 0 && orClass(right)&(isDigit|isOtherAlpha|isSep) == isDigit {
 				return kindHex, at + 1, b
@@ -179,7 +187,7 @@ func portAt(m []byte, b int) int {
 		return b
 	}
 	e := digits(m, b+1)
-	if e-b < 4 || e-b > 6 || e < len(m) && (alnum(m[e]) || m[e] == ':') {
+	if e-b < 4 || e-b > 6 || alnum(m, e) || e < len(m) && m[e] == ':' {
 		return b
 	}
 	return e

@@ -40,7 +40,7 @@ var blankLike = func() (t [256]bool) {
 // untilBlank returns the end of a URL or drive path: white space, a quote or a closing bracket, less closing punctuation.
 func untilBlank(m []byte, i int) int {
 	for i < len(m) && !blankLike[m[i]] {
-		if classOf[m[i]]&isWide != 0 && classOf[m[i-1]]&(isDigit|isHexAlpha|isOtherAlpha) != 0 {
+		if script(m, i) && classOf[m[i-1]]&(isDigit|isHexAlpha|isOtherAlpha) != 0 {
 			break
 		}
 		i++
@@ -54,7 +54,6 @@ func untilBlank(m []byte, i int) int {
 // clockTime recognises 18:01, 18:01:47, 18:01:47,978 and 2015-10-18T18:01:47.978+02:00, m[b] being the first colon.
 func clockTime(m []byte, a, b int) (end int, ok bool) {
 	two := func(i int) bool { return i+1 < len(m) && digit(m[i]) && digit(m[i+1]) }
-	more := func(i int) bool { return i < len(m) && alnum(m[i]) }
 	start := b
 	for start > a && b-start < 2 && digit(m[start-1]) {
 		start--
@@ -62,7 +61,7 @@ func clockTime(m []byte, a, b int) (end int, ok bool) {
 	if start > a && (m[start-1] != 'T' && m[start-1] != 't' || b-start != 2 || start-1-a < 8 || !digit(m[a])) {
 		return 0, false
 	}
-	if !two(b+1) || more(b+3) && m[b+3] != 'Z' {
+	if !two(b+1) || alnum(m, b+3) && m[b+3] != 'Z' {
 		return 0, false
 	}
 	end = b + 3
@@ -75,7 +74,7 @@ func clockTime(m []byte, a, b int) (end int, ok bool) {
 			}
 		}
 	}
-	if end < len(m) && m[end] == 'Z' && !more(end+1) {
+	if end < len(m) && m[end] == 'Z' && !alnum(m, end+1) {
 		return end + 1, true
 	}
 	if start > a && end < len(m) && (m[end] == '+' || m[end] == '-') && two(end+1) {
@@ -86,7 +85,7 @@ func clockTime(m []byte, a, b int) (end int, ok bool) {
 			end += 2
 		}
 	}
-	return end, !more(end)
+	return end, !alnum(m, end)
 }
 
 // hexGroups recognises at least four groups of hex digits with colons between them, or an IPv6 address with ::.
@@ -115,7 +114,7 @@ func hexGroups(m []byte, i int) (k kind, end int) {
 		}
 		i++
 	}
-	if i < len(m) && alnum(m[i]) || groups > 8 && !pairs {
+	if alnum(m, i) || groups > 8 && !pairs {
 		return kindWord, start
 	}
 	switch {
@@ -139,13 +138,13 @@ func extend(m []byte, a, b int, k kind) int {
 			for e < len(m) && digit(m[e]) {
 				e++
 			}
-			if e-b <= 6 && (e == len(m) || !alnum(m[e])) {
+			if e-b <= 6 && !alnum(m, e) {
 				return e
 			}
 		}
 	case kindNumber:
 		e := b
-		for b-a <= 3 && e+3 < len(m) && m[e] == ',' && digit(m[e+1]) && digit(m[e+2]) && digit(m[e+3]) && (e+4 == len(m) || !alnum(m[e+4])) {
+		for b-a <= 3 && e+3 < len(m) && m[e] == ',' && digit(m[e+1]) && digit(m[e+2]) && digit(m[e+3]) && !alnum(m, e+4) {
 			e += 4
 		}
 		return e
@@ -195,7 +194,7 @@ func monthDay(m []byte, i int) (end int, ok bool) {
 	}
 	d := blanks(m, i+3)
 	e := digits(m, d)
-	if d == i+3 || e == d || e-d > 2 || e < len(m) && alnum(m[e]) {
+	if d == i+3 || e == d || e-d > 2 || alnum(m, e) {
 		return 0, false
 	}
 	end = e
@@ -206,7 +205,7 @@ func monthDay(m []byte, i int) (end int, ok bool) {
 		}
 	}
 	y := blanks(m, end)
-	if ye := digits(m, y); y > end && ye-y == 4 && (ye == len(m) || !alnum(m[ye])) && (m[y] == '1' || m[y] == '2') {
+	if ye := digits(m, y); y > end && ye-y == 4 && !alnum(m, ye) && (m[y] == '1' || m[y] == '2') {
 		end = ye
 	}
 	return end, true

@@ -57,17 +57,17 @@ func scriptEnd(m []byte, a, b int) int {
 	for classOf[m[from]]&isPunct != 0 {
 		from++
 	}
-	wide := classOf[m[from]]&isWide != 0
+	wide := script(m, from)
 	for i := from; i < b; {
 		c := classOf[m[i]]
 		if path {
-			if i > a && c&isWide != 0 && classOf[m[i-1]]&(isDigit|isHexAlpha|isOtherAlpha) != 0 {
+			if i > a && script(m, i) && classOf[m[i-1]]&(isDigit|isHexAlpha|isOtherAlpha) != 0 {
 				return i
 			}
 			i++
 			continue
 		}
-		if c&isPunct == 0 && (c&isWide != 0) != wide {
+		if c&isPunct == 0 && script(m, i) != wide {
 			for i > a && !wide && classOf[m[i-1]]&isTrailing != 0 {
 				i--
 			}
@@ -76,7 +76,7 @@ func scriptEnd(m []byte, a, b int) int {
 		if wide && c&isPunct != 0 {
 			return i
 		}
-		if c&isWide != 0 {
+		if wide {
 			i += 3
 		} else {
 			i++

@@ -143,7 +143,7 @@ var ends = func() (t [256]bool) {
 
 // rest makes one slot of what is beyond the bounds.
 func (s *scanner) rest(m []byte, i int) {
-	if len(s.tokens) > 0 && s.gapAt == s.n {
+	if len(s.tokens) > 0 && (s.gapAt == s.n || s.glued(m, i)) {
 		s.delim(' ')
 	}
 	end := len(m)
@@ -184,7 +184,7 @@ func (s *scanner) run(m []byte, i int) int {
 			}
 		}
 	}
-	if flags&isWide != 0 && utf8.Valid(m[a:b]) {
+	if flags&isWide != 0 {
 		if e := scriptEnd(m, a, b); e < b {
 			b, flags = e, orClass(m[a:e])
 		}
@@ -231,7 +231,7 @@ func toEnd(m []byte, end int) int {
 		return end
 	}
 	e := end
-	for e < len(m) && classOf[m[e]]&(isWord|isPunct) != 0 && classOf[m[e]]&isWide == 0 {
+	for e < len(m) && classOf[m[e]]&(isWord|isPunct) != 0 && !script(m, e) {
 		e++
 	}
 	for e > end && classOf[m[e-1]]&isTrailing != 0 {
@@ -382,7 +382,7 @@ func bound(m []byte, i int) (end int) {
 		return 0
 	}
 	u := e + 1
-	for u < len(m) && alnum(m[u]) {
+	for alnum(m, u) {
 		u++
 	}
 	switch string(m[e+1 : u]) {
@@ -415,6 +415,20 @@ func (s *scanner) join() {
 	if s.gapAt == s.n && len(s.tokens) > 0 {
 		s.delim(joint)
 	}
+}
+
+// glued reports whether the delimiters before i, of which there are some, may all stand within a word.
+func (s *scanner) glued(m []byte, i int) bool {
+	from := i - (s.n - s.gapAt)
+	if from == i || len(s.tokens) == 0 || from != int(s.tokens[len(s.tokens)-1].end) {
+		return false
+	}
+	for _, b := range m[from:i] {
+		if classOf[b]&isPunct == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // word appends a plain word.
@@ -452,6 +466,9 @@ func (s *scanner) slot(m []byte, a, v, b int, k kind) int {
 		return b
 	}
 	s.join()
+	if a < len(m) && script(m, a) && s.glued(m, a) {
+		s.delim(joint) // the text of a slot does not say that a script begins
+	}
 	s.before = s.check ^ s.gap
 	hash, proof := slotHash(k), foldSlot(s.before, k)
 	if v > a {
