@@ -179,23 +179,23 @@ func figures(m []byte, i int, x, gap uint64) (w int, k kind) {
 		w-- // the dot ends a sentence
 		dots &^= 1 << w
 	}
-	if w > 14 || dots&(dots<<1|1<<w>>1) != 0 || !ended(m, i+w) {
-		if j := i + w; w > 14 || bits.OnesCount(dots) != 3 || j+1 >= len(m) || m[j] != ':' {
-			return 0, kindWord
-		}
-		port := digits(m, i+w+1) - i
-		if n := port - w; n < 2 || n > 6 || !ended(m, i+port) {
-			return 0, kindWord
-		}
-		return port, kindIP
-	}
-	if bits.OnesCount(dots) == 3 {
-		return w, kindIP
-	}
-	if j := i + w; j+1 < len(m) && m[j] == ',' && digit(m[j+1]) {
+	if w > 15 || dots&(dots<<1|1<<w>>1) != 0 {
 		return 0, kindWord
 	}
-	return w, kindNumber
+	j := i + w
+	address := bits.OnesCount(dots) == 3
+	switch {
+	case ended(m, j) && address:
+		return w, kindIP
+	case ended(m, j) && (j+1 >= len(m) || m[j] != ',' || !digit(m[j+1])):
+		return w, kindNumber
+	case address && m[j] == ':':
+		port := digits(m, j+1)
+		if n := port - j; n > 1 && n <= 6 && ended(m, port) {
+			return port - i, kindIP
+		}
+	}
+	return 0, kindWord
 }
 
 // hexWord returns the length and kind of a UUID, of hex digits behind 0x, or of eight and more hex digits that are no number with a
