@@ -30,6 +30,8 @@ const (
 	StaleRevision    = "StaleRevision"    // the library has changed since the edit was decided on
 	Untrainable      = "Untrainable"      // the training data cannot be learnt from; the message says why
 	ModelLost        = "ModelLost"        // the recogniser that was trained is gone; train it again
+	KnowledgeMissing = "KnowledgeMissing" // no such space, entry, revision or change set, or none that the caller may see
+	KnowledgeRefused = "KnowledgeRefused" // the change set cannot be published; the message says why
 	Unavailable      = "Unavailable"      // a service does not answer; retried
 )
 

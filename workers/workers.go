@@ -59,7 +59,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil || workers == nil {
 		return err
 	}
-	cfg.Log.Info("worker started", zap.Strings(telemetry.KeyTaskQueue, []string{workflows.TaskQueue, activities.QueueFeatures, activities.QueuePattern}))
+	cfg.Log.Info("worker started", zap.Strings(telemetry.KeyTaskQueue, []string{workflows.TaskQueue, activities.QueueFeatures, activities.QueuePattern, activities.QueueKnowledge}))
 	select {
 	case <-ctx.Done():
 	case err = <-fatal:
@@ -143,7 +143,10 @@ func (cfg Config) workers(fatal chan<- error) []worker.Worker {
 	patterns.RegisterActivity(&activities.Patterns{Pool: cfg.Pool, Bucket: cfg.Bucket, Libraries: cfg.Libraries})
 	patterns.RegisterActivity(&activities.Edits{Pool: cfg.Pool, Libraries: cfg.Libraries})
 	patterns.RegisterActivity(texts)
-	return []worker.Worker{flow, features, patterns}
+
+	knowledge := worker.New(cfg.Client, activities.QueueKnowledge, cfg.agent(cfg.Concurrency+2, onFatal))
+	knowledge.RegisterActivity(&activities.Knowledge{Pool: cfg.Pool, Bucket: cfg.Bucket})
+	return []worker.Worker{flow, features, patterns, knowledge}
 }
 
 func (cfg Config) agent(slots int, onFatal func(error)) worker.Options {

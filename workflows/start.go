@@ -161,6 +161,7 @@ type Status struct {
 	Result     *ProcessPatternsResult `json:"result,omitempty"`  // when ProcessPatterns completed
 	Trained    *TrainSeriesResult     `json:"trained,omitempty"` // when TrainSeries completed
 	Edited     *EditLibraryResult     `json:"edited,omitempty"`  // when EditLibrary completed
+	Change     *PublishChangeResult   `json:"change,omitempty"`  // when PublishChange ended
 	Failure    *Failure               `json:"failure,omitempty"` // when failed
 	StartedAt  time.Time              `json:"started_at"`
 	ClosedAt   *time.Time             `json:"closed_at,omitempty"`
@@ -199,7 +200,7 @@ func Describe(ctx context.Context, c client.Client, workflowID string) (Status, 
 	result := s.resultOf(info.GetType().GetName())
 	err = c.GetWorkflow(ctx, workflowID, s.RunID).GetWithOptions(ctx, result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
 	if err != nil {
-		s.Result, s.Trained, s.Edited = nil, nil, nil
+		s.Result, s.Trained, s.Edited, s.Change = nil, nil, nil, nil
 	}
 	switch {
 	case err == nil:
@@ -222,6 +223,9 @@ func (s *Status) resultOf(kind string) any {
 	case trainSeries:
 		s.Trained = &TrainSeriesResult{}
 		return s.Trained
+	case publishChange:
+		s.Change = &PublishChangeResult{}
+		return s.Change
 	case editLibrary:
 		s.Edited = &EditLibraryResult{}
 		return s.Edited

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/tartan-ai/tartan/activities"
 )
@@ -50,18 +49,5 @@ func (f *Failure) Decided() bool {
 // EditResult waits for the result of an edit. It returns nil without an error where the edit goes on after the time given, and a
 // Failure where it was refused. The error is ErrNotFound or ErrUnavailable where these say more.
 func EditResult(ctx context.Context, c client.Client, workflowID string, patience time.Duration) (*EditLibraryResult, *Failure, error) {
-	within, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	var out EditLibraryResult
-	err := c.GetWorkflow(within, workflowID, "").Get(within, &out)
-	var app *temporal.ApplicationError
-	switch {
-	case err == nil:
-		return &out, nil, nil
-	case errors.As(err, &app):
-		return nil, &Failure{Type: app.Type(), Message: app.Message()}, nil
-	case ctx.Err() == nil && within.Err() != nil:
-		return nil, nil, nil
-	}
-	return nil, nil, fmt.Errorf("wait for workflow %s: %w", workflowID, known(err))
+	return resultOf[EditLibraryResult](ctx, c, workflowID, patience)
 }

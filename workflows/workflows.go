@@ -22,6 +22,7 @@ func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(TrainSeries)
 	r.RegisterWorkflow(ClusterTexts)
 	r.RegisterWorkflow(AnalyzeSequences)
+	r.RegisterWorkflow(PublishChange)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.
