@@ -356,14 +356,19 @@ func (d *decoder) numbers(s *Summary) {
 			d.fail()
 			return
 		}
-		last := int64(0)
+		last, left := int64(0), n.count
 		for i := range bins {
-			delta := d.varint()
-			if last += delta; d.bad || i > 0 && delta <= 0 || last > math.MaxUint16 || last < -math.MaxUint16 {
+			delta, count := d.varint(), d.count63()
+			if last += delta; d.bad || i > 0 && delta <= 0 || last > math.MaxUint16 || last < -math.MaxUint16 || count == 0 || count > left {
 				d.fail()
 				return
 			}
-			n.addBin(int32(last), d.count63())
+			left -= count
+			n.addBin(int32(last), count)
+		}
+		if left != 0 {
+			d.fail()
+			return
 		}
 		s.numbers[u] = n
 	}

@@ -70,7 +70,7 @@ func (n *Numbers) groups(level uint8) (limits []int32, counts []int64) {
 	bins := n.sorted()
 	low := raised(bins[0].key, level-n.level)
 	limits, counts = append(limits, low-1), append(counts, 0)
-	each := (n.count + driftGroups - 3) / (driftGroups - 2)
+	each := (n.count-1)/(driftGroups-2) + 1
 	var got int64
 	for i, b := range bins {
 		k := raised(b.key, level-n.level)
