@@ -1,0 +1,382 @@
+package vault
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gowebpki/jcs"
+	"gopkg.in/yaml.v3"
+
+	"github.com/tartan-ai/tartan/internal/knowledge/markdown"
+)
+
+const byteOrderMark = "\ufeff"
+
+// maxNodes bounds the values of a front matter, so that aliases of aliases cannot fill the memory.
+const maxNodes = 10000
+
+// split cuts a note into what stands before its body (a byte order mark, and a front matter between lines of ---) and the
+// body. inner is what is between these lines, found is false where there are none.
+func split(content string) (prefix, inner, body string, found bool) {
+	rest := strings.TrimPrefix(content, byteOrderMark)
+	mark := len(content) - len(rest)
+	first, after, ok := strings.Cut(rest, "\n")
+	if !ok || strings.TrimRight(first, " \t\r") != "---" {
+		return content[:mark], "", rest, false
+	}
+	start := mark + len(first) + 1
+	for at := start; after != ""; {
+		line, next, _ := strings.Cut(after, "\n")
+		if strings.TrimRight(line, " \t\r") == "---" {
+			end := min(at+len(line)+1, len(content))
+			return content[:end], content[start:at], content[end:], true
+		}
+		at += len(line) + 1
+		after = next
+	}
+	return content[:mark], "", rest, false
+}
+
+var errFrontMatter = errors.New("the front matter is no YAML object")
+
+// field is a key of a front matter.
+type field struct {
+	key   string
+	value any    // as JSON: maps, lists, strings, json.Number, bool, nil
+	text  string // of a scalar, as it is written
+	line  int    // of inner, from 0
+}
+
+// readYAML reads the fields of a front matter in their order. Dates, and numbers that a float64 does not hold, are strings.
+func readYAML(inner string) ([]field, error) {
+	dec := yaml.NewDecoder(strings.NewReader(inner))
+	var doc yaml.Node
+	if err := dec.Decode(&doc); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, nil
+		}
+		return nil, errFrontMatter
+	}
+	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) || len(doc.Content) != 1 {
+		return nil, errFrontMatter
+	}
+	root, nodes := doc.Content[0], 0
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" && root.Value == "" {
+		return nil, nil // comments alone
+	}
+	if root.Kind != yaml.MappingNode {
+		return nil, errFrontMatter
+	}
+	var out []field
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, node := root.Content[i], root.Content[i+1]
+		value, ok := fromYAML(node, &nodes)
+		if !ok || key.Kind != yaml.ScalarNode || key.Tag == "!!merge" || seen[key.Value] {
+			return nil, errFrontMatter
+		}
+		seen[key.Value] = true
+		f := field{key: key.Value, value: normalised(key.Value, value), line: key.Line - 1}
+		if node.Kind == yaml.ScalarNode {
+			f.text = node.Value
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+// fromYAML is the value of a node as JSON; ok is false for what JSON cannot say, and for too much.
+func fromYAML(n *yaml.Node, nodes *int) (any, bool) {
+	if *nodes++; *nodes > maxNodes {
+		return nil, false
+	}
+	switch n.Kind {
+	case yaml.AliasNode:
+		return fromYAML(n.Alias, nodes)
+	case yaml.SequenceNode:
+		out := make([]any, 0, len(n.Content))
+		for _, c := range n.Content {
+			v, ok := fromYAML(c, nodes)
+			if !ok {
+				return nil, false
+			}
+			out = append(out, v)
+		}
+		return out, true
+	case yaml.MappingNode:
+		out := make(map[string]any, len(n.Content)/2)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i]
+			if key.Kind == yaml.AliasNode {
+				key = key.Alias
+			}
+			v, ok := fromYAML(n.Content[i+1], nodes)
+			if _, twice := out[key.Value]; !ok || twice || key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
+				return nil, false
+			}
+			out[key.Value] = v
+		}
+		return out, true
+	case yaml.ScalarNode:
+		return scalar(n), true
+	}
+	return nil, false
+}
+
+func scalar(n *yaml.Node) any {
+	switch n.ShortTag() {
+	case "!!null":
+		return nil
+	case "!!bool":
+		var b bool
+		if n.Decode(&b) == nil {
+			return b
+		}
+	case "!!int", "!!float":
+		var f float64
+		if n.Decode(&f) == nil && !math.IsInf(f, 0) && !math.IsNaN(f) && holds(f, n.Value) {
+			if text, err := jcs.NumberToJSON(f); err == nil {
+				return json.Number(text)
+			}
+		}
+	}
+	return n.Value
+}
+
+// holds reports whether the number is the one that is written, if that is a whole one.
+func holds(f float64, written string) bool {
+	return math.Abs(f) < 1<<53 || strings.ContainsAny(written, ".eE") || strconv.FormatFloat(f, 'f', -1, 64) == written
+}
+
+var listKeys = []string{"tags", "aliases"}
+
+// normalised makes a list of what Obsidian takes for one: tags and aliases that are written "a, b".
+func normalised(key string, value any) any {
+	if !slices.Contains(listKeys, key) {
+		return value
+	}
+	switch v := value.(type) {
+	case nil:
+		return []any{}
+	case json.Number:
+		return []any{v.String()}
+	case string:
+		out := []any{}
+		for _, part := range strings.FieldsFunc(v, func(r rune) bool { return r == ',' || key == "tags" && (r == ' ' || r == '\t') }) {
+			if part = strings.TrimSpace(part); key == "tags" {
+				part = strings.TrimPrefix(part, "#")
+			}
+			if part != "" {
+				out = append(out, part)
+			}
+		}
+		return out
+	}
+	return value
+}
+
+// first are the keys that a front matter begins with; the others follow by name, and last what is our own.
+var first = []string{"title", "type", "tags", "aliases"}
+
+func rank(key string) int {
+	if key == ownKey {
+		return len(first) + 1
+	}
+	if i := slices.Index(first, key); i >= 0 {
+		return i
+	}
+	return len(first)
+}
+
+// render writes a front matter with its lines of ---.
+func render(fields map[string]any) (string, error) {
+	keys := make([]string, 0, len(fields))
+	for key := range fields {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b string) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		return strings.Compare(a, b)
+	})
+	var b strings.Builder
+	b.WriteString("---\n")
+	for _, key := range keys {
+		text, err := renderField(key, fields[key])
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(text)
+	}
+	b.WriteString("---\n")
+	return b.String(), nil
+}
+
+// renderField writes one key. What YAML in its block form does not bring back unharmed is written as JSON, which is YAML too.
+func renderField(key string, value any) (string, error) {
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	node := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{stringNode(key), toYAML(value)}}
+	if err := enc.Encode(node); err == nil && enc.Close() == nil {
+		if back, err := readYAML(b.String()); err == nil && len(back) == 1 && back[0].key == key && same(back[0].value, value) && unmarked(b.String()) {
+			return b.String(), nil
+		}
+	}
+	name, err := asciiJSON(key)
+	if err != nil {
+		return "", err
+	}
+	text, err := asciiJSON(value)
+	if err != nil {
+		return "", err
+	}
+	return name + ": " + text + "\n", nil
+}
+
+// unmarked reports whether no line would end the front matter.
+func unmarked(text string) bool {
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.TrimRight(line, " \t\r") == "---" {
+			return false
+		}
+	}
+	return true
+}
+
+func stringNode(s string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Value: s}
+	if n.ShortTag() == "!!timestamp" { // a date needs no quotes: it is read as it is written
+		n.Tag = n.ShortTag()
+		return n
+	}
+	n.SetString(s)
+	return n
+}
+
+func toYAML(value any) *yaml.Node {
+	switch v := value.(type) {
+	case map[string]any:
+		keys := make([]string, 0, len(v))
+		for key := range v {
+			keys = append(keys, key)
+		}
+		slices.Sort(keys)
+		n := &yaml.Node{Kind: yaml.MappingNode}
+		for _, key := range keys {
+			n.Content = append(n.Content, stringNode(key), toYAML(v[key]))
+		}
+		return n
+	case []any:
+		n := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, e := range v {
+			n.Content = append(n.Content, toYAML(e))
+		}
+		return n
+	case json.Number:
+		tag := "!!int"
+		if strings.ContainsAny(v.String(), ".eE") {
+			tag = "!!float"
+		}
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: v.String()}
+	case bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v)}
+	case string:
+		return stringNode(v)
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
+}
+
+// asciiJSON writes JSON in which everything but ASCII is escaped.
+func asciiJSON(v any) (string, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for _, r := range strings.TrimSuffix(b.String(), "\n") {
+		switch {
+		case r < 0x7f:
+			out.WriteRune(r)
+		case r > 0xffff:
+			out.WriteString(`\U` + leftPad(strconv.FormatInt(int64(r), 16), 8)) // of YAML: it joins no surrogates
+		default:
+			out.WriteString(`\u` + leftPad(strconv.FormatInt(int64(r), 16), 4))
+		}
+	}
+	return out.String(), nil
+}
+
+func leftPad(s string, n int) string { return strings.Repeat("0", n-len(s)) + s }
+
+// patch changes those lines of a front matter whose keys say something else than they should, and leaves the others, their
+// order and their comments as they are. ok is false where that cannot be.
+func patch(prefix, inner string, want map[string]any) (string, bool) {
+	have, err := readYAML(inner)
+	if err != nil {
+		return "", false
+	}
+	lines, ending := markdown.Lines(inner), "\n"
+	if strings.Contains(prefix, "\r\n") {
+		ending = "\r\n"
+	}
+	var b strings.Builder
+	at := strings.Index(prefix, "\n") + 1
+	b.WriteString(prefix[:at])
+	done := 0
+	missing := map[string]any{}
+	for key, value := range want {
+		missing[key] = value
+	}
+	for i, f := range have {
+		end := len(lines)
+		if i+1 < len(have) {
+			end = have[i+1].line
+		}
+		if f.line < done || f.line >= end {
+			return "", false // several keys in a line
+		}
+		for end > f.line+1 && aside(lines[end-1]) {
+			end-- // a comment above the next key is the next key's
+		}
+		b.WriteString(strings.Join(lines[done:f.line], ""))
+		value, ok := want[f.key]
+		switch {
+		case ok && same(value, f.value):
+			b.WriteString(strings.Join(lines[f.line:end], ""))
+		case ok:
+			text, err := renderField(f.key, value)
+			if err != nil {
+				return "", false
+			}
+			b.WriteString(strings.ReplaceAll(text, "\n", ending))
+		}
+		delete(missing, f.key)
+		done = end
+	}
+	b.WriteString(strings.Join(lines[done:], ""))
+	if len(missing) > 0 {
+		text, err := render(missing)
+		if err != nil {
+			return "", false
+		}
+		text = strings.TrimSuffix(strings.TrimPrefix(text, "---\n"), "---\n")
+		b.WriteString(strings.ReplaceAll(text, "\n", ending))
+	}
+	b.WriteString(prefix[at+len(inner):])
+	return b.String(), true
+}
+
+// aside reports whether a line is blank or a comment at the margin.
+func aside(line string) bool {
+	return strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#")
+}
