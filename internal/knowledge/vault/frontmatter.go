@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,8 +20,40 @@ import (
 
 const byteOrderMark = "\ufeff"
 
-// maxNodes bounds the values of a front matter, so that aliases of aliases cannot fill the memory.
-const maxNodes = 10000
+// What of a front matter is read. The values are bounded since aliases of aliases can fill the memory, the depth since
+// reading takes time by its square.
+const (
+	maxFrontMatter = 256 << 10
+	maxNodes       = 50000
+	maxDepth       = 200
+)
+
+// nesting is a line that opens one block in another, and what opens and closes in a line.
+var (
+	nesting  = regexp.MustCompile(`(?m)^[ \t]*(?:[-?:][ \t]+){2,}`)
+	brackets = regexp.MustCompile(`[\[\]{}]`)
+)
+
+// tooDeep is an estimate that no front matter of a person comes near.
+func tooDeep(inner string) bool {
+	for _, line := range nesting.FindAllString(inner, -1) {
+		if len(strings.Fields(line)) > maxDepth {
+			return true
+		}
+	}
+	depth := 0
+	for _, b := range brackets.FindAllString(inner, -1) {
+		if b == "[" || b == "{" {
+			depth++
+		} else {
+			depth = max(0, depth-1)
+		}
+		if depth > maxDepth {
+			return true
+		}
+	}
+	return false
+}
 
 // split cuts a note into what stands before its body (a byte order mark, and a front matter between lines of ---) and the
 // body. inner is what is between these lines, found is false where there are none.
@@ -43,7 +77,10 @@ func split(content string) (prefix, inner, body string, found bool) {
 	return content[:mark], "", rest, false
 }
 
-var errFrontMatter = errors.New("the front matter is no YAML object")
+var (
+	errFrontMatter = errors.New("the front matter is no YAML object")
+	errTooMuch     = fmt.Errorf("the front matter has more than %d bytes or is nested more than %d deep", maxFrontMatter, maxDepth)
+)
 
 // field is a key of a front matter.
 type field struct {
@@ -55,6 +92,9 @@ type field struct {
 
 // readYAML reads the fields of a front matter in their order. Dates, and numbers that a float64 does not hold, are strings.
 func readYAML(inner string) ([]field, error) {
+	if len(inner) > maxFrontMatter || tooDeep(inner) {
+		return nil, errTooMuch
+	}
 	dec := yaml.NewDecoder(strings.NewReader(inner))
 	var doc yaml.Node
 	if err := dec.Decode(&doc); err != nil {

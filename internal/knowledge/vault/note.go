@@ -80,7 +80,7 @@ type note struct {
 	head          Head
 	text          text
 	doc           knowledge.Document // without links to notes of the vault and without fileKey
-	broken        bool               // the front matter is not read
+	broken        error              // why the front matter is not read
 }
 
 // take takes a file apart, as far as it does not depend on others.
@@ -88,10 +88,7 @@ func take(path, content string, opts Options) note {
 	n := note{path: path}
 	var body string
 	n.prefix, n.inner, body, _ = split(content)
-	var err error
-	if n.fields, err = readYAML(n.inner); err != nil {
-		n.broken = true
-	}
+	n.fields, n.broken = readYAML(n.inner)
 	n.text = scan(body)
 	n.doc = knowledge.Document{Title: n.text.title, Body: body, Metadata: map[string]any{}, Links: []knowledge.Link{}, Sources: []knowledge.Source{}}
 	if n.doc.Title == "" {
@@ -157,18 +154,21 @@ func headOf(path string, d knowledge.Document) Head {
 // links are the links of a text to notes of the index, once each, and the targets that are none.
 func (x *Index) links(slug, path string, t text) (out []knowledge.Link, open []string) {
 	out = []knowledge.Link{}
+	seen := map[knowledge.Link]bool{}
 	for _, r := range t.references {
 		to, ok := x.resolve(path, r)
-		if !ok {
-			if !x.isKept(path, r) && !slices.Contains(open, r.target) {
-				open = append(open, r.target)
-			}
-			continue
-		}
 		link := knowledge.Link{Relation: r.relation, Target: x.opts.Space + "/" + to}
-		if to != slug && !slices.Contains(out, link) {
-			out = append(out, link)
+		if !ok {
+			link = knowledge.Link{Target: r.target}
 		}
+		switch {
+		case seen[link] || ok && to == slug:
+		case ok:
+			out = append(out, link)
+		case !x.isKept(path, r):
+			open = append(open, r.target)
+		}
+		seen[link] = true
 	}
 	return out, open
 }
@@ -203,8 +203,8 @@ func (x *Index) Read(slug string, content []byte) (d knowledge.Document, notices
 		return d, nil, fmt.Errorf("%s: %w", h.Path, err)
 	}
 	n := x.read(slug, h.Path, string(content))
-	if n.broken {
-		notices = append(notices, errFrontMatter.Error())
+	if n.broken != nil {
+		notices = append(notices, n.broken.Error())
 	}
 	_, open := x.links(slug, h.Path, n.text)
 	for _, target := range open {
@@ -215,7 +215,7 @@ func (x *Index) Read(slug string, content []byte) (d knowledge.Document, notices
 	if h.Path != slug+".md" {
 		file["path"] = h.Path
 	}
-	if written, err := x.write(slug, h.Path, d); err != nil || written != string(content) {
+	if written, err := x.render(slug, h.Path, d, n.text); err != nil || written != string(content) {
 		file["front_matter"] = n.prefix
 	}
 	if len(file) > 0 {
@@ -278,14 +278,17 @@ func (x *Index) Write(e Entry) ([]byte, error) {
 			return []byte(*f.FrontMatter + d.Body), nil
 		}
 		if prefix, inner, rest, found := split(*f.FrontMatter); found && rest == "" {
-			if changed, ok := patch(prefix, inner, x.fields(e.Slug, h.Path, d)); ok && x.says(e.Slug, h.Path, changed+d.Body, d) {
+			if changed, ok := patch(prefix, inner, x.fields(e.Slug, h.Path, d, scan(d.Body))); ok && x.says(e.Slug, h.Path, changed+d.Body, d) {
 				return []byte(changed + d.Body), nil
 			}
 		}
 	}
-	written, err := x.write(e.Slug, h.Path, d)
+	written, err := x.render(e.Slug, h.Path, d, scan(d.Body))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.Slug, err)
+	}
+	if !x.says(e.Slug, h.Path, written, d) {
+		return nil, fmt.Errorf("%w: %s has no form that says the same: its metadata are too long or nested too deep for a front matter", ErrNote, e.Slug)
 	}
 	return []byte(written), nil
 }
@@ -300,9 +303,9 @@ func (x *Index) says(slug, path, content string, d knowledge.Document) bool {
 	return err == nil && got == want
 }
 
-// write makes the file of a document anew.
-func (x *Index) write(slug, path string, d knowledge.Document) (string, error) {
-	fields := x.fields(slug, path, d)
+// render makes the file of a document anew.
+func (x *Index) render(slug, path string, d knowledge.Document, t text) (string, error) {
+	fields := x.fields(slug, path, d, t)
 	prefix := ""
 	if _, _, body, found := split(d.Body); len(fields) > 0 || found || body != d.Body {
 		var err error
@@ -310,16 +313,12 @@ func (x *Index) write(slug, path string, d knowledge.Document) (string, error) {
 			return "", fmt.Errorf("%w: %w", ErrNote, err)
 		}
 	}
-	if !x.says(slug, path, prefix+d.Body, d) {
-		return "", fmt.Errorf("%w: it has no form that says the same", ErrNote)
-	}
 	return prefix + d.Body, nil
 }
 
 // fields are the keys of a front matter that makes a document of a body.
-func (x *Index) fields(slug, path string, d knowledge.Document) map[string]any {
+func (x *Index) fields(slug, path string, d knowledge.Document, t text) map[string]any {
 	out, own := map[string]any{}, own{Metadata: map[string]any{}}
-	t := scan(d.Body)
 	derived := true
 	for key, value := range t.derived {
 		if have, ok := d.Metadata[key]; !ok || !same(have, value) {

@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/tartan-ai/tartan/internal/knowledge/markdown"
@@ -49,6 +48,7 @@ const maxRelation = 4
 func scan(body string) (t text) {
 	lines := markdown.Lines(body)
 	var tags, seen []any
+	known := map[string]bool{}
 	for _, b := range markdown.Blocks(lines) {
 		if b.Kind == markdown.Code {
 			continue
@@ -58,13 +58,18 @@ func scan(body string) (t text) {
 		}
 		for _, line := range lines[b.Start : b.Start+b.Lines] {
 			line = withoutCode(strings.TrimRight(line, "\r\n"))
-			t.links(line)
-			if m := observation.FindStringSubmatch(line); m != nil {
-				seen = append(seen, observed(m[1], m[2]))
+			if strings.ContainsRune(line, '[') {
+				t.links(line)
+				if m := observation.FindStringSubmatch(line); m != nil {
+					seen = append(seen, observed(m[1], m[2]))
+				}
+			}
+			if !strings.ContainsRune(line, '#') {
+				continue
 			}
 			for _, m := range inlineTag.FindAllStringSubmatch(line, -1) {
-				if tag := strings.Trim(m[1], "/"); notOnlyDigit.MatchString(tag) && !slices.Contains(tags, any(tag)) {
-					tags = append(tags, tag)
+				if tag := strings.Trim(m[1], "/"); notOnlyDigit.MatchString(tag) && !known[tag] {
+					known[tag], tags = true, append(tags, tag)
 				}
 			}
 		}
@@ -91,20 +96,21 @@ func observed(category, content string) map[string]any {
 
 // links notes the links of a line.
 func (t *text) links(line string) {
-	if !strings.Contains(line, "[") {
-		return
-	}
-	if m := relationLine.FindStringSubmatch(line); m != nil {
-		if words := strings.Fields(strings.ToLower(m[1])); len(words) > 0 && len(words) <= maxRelation {
-			t.references = append(t.references, reference{strings.Join(words, "_"), strings.TrimSpace(m[2]), true})
-			return
+	if strings.Contains(line, "[[") {
+		if m := relationLine.FindStringSubmatch(line); m != nil {
+			if words := strings.Fields(strings.ToLower(m[1])); len(words) > 0 && len(words) <= maxRelation {
+				t.references = append(t.references, reference{strings.Join(words, "_"), strings.TrimSpace(m[2]), true})
+				return
+			}
+		}
+		for _, m := range wikiLink.FindAllStringSubmatch(line, -1) {
+			t.add(m[1], strings.TrimSpace(strings.TrimSuffix(m[2], `\`)), true)
 		}
 	}
-	for _, m := range wikiLink.FindAllStringSubmatch(line, -1) {
-		t.add(m[1], strings.TrimSpace(strings.TrimSuffix(m[2], `\`)), true)
-	}
-	for _, m := range inlineLink.FindAllStringSubmatch(line, -1) {
-		t.add(m[1], m[2]+m[3], false)
+	if strings.Contains(line, "](") {
+		for _, m := range inlineLink.FindAllStringSubmatch(line, -1) {
+			t.add(m[1], m[2]+m[3], false)
+		}
 	}
 	if m := definition.FindStringSubmatch(line); m != nil {
 		t.add("", m[1]+m[2], false)

@@ -117,6 +117,24 @@ func TestVaultComesBack(t *testing.T) {
 	}
 }
 
+// TestDeepFrontMatterIsKept tries what takes a YAML parser long, or fills the memory.
+func TestDeepFrontMatterIsKept(t *testing.T) {
+	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := 1; i < 12; i++ {
+		bomb += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10))
+	}
+	files := map[string]string{"self.md": "---\na: &a [*a]\n---\n", "bomb.md": "---\n" + bomb + "---\n"}
+	for i, unit := range []string{"[", "- ", "? ", "{a: "} {
+		files[fmt.Sprintf("deep%d.md", i)] = "---\n" + strings.Repeat(unit, 50000) + "\n---\nbody\n"
+	}
+	files["long.md"] = "---\na: " + strings.Repeat("x", maxFrontMatter) + "\n---\nbody\n"
+	v := roundTrip(t, folder(files))
+	require.Len(t, v.Notices, len(files))
+	for _, n := range v.Notices {
+		require.Contains(t, n.Reason, "the front matter ", n.Path)
+	}
+}
+
 // change brings the sample in, changes an entry, and returns its file.
 func change(t *testing.T, slug string, edit func(*knowledge.Document)) string {
 	v, err := Import(folder(sample), opts)
