@@ -301,6 +301,7 @@ create table tartan.knowledge_heads (
     number       int not null,
     hash         text collate "C",
     recorded_at  timestamptz not null,
+    due_since    timestamptz,
     constraint knowledge_heads_entry_fkey foreign key (space_id, entry_id) references tartan.knowledge_entries (space_id, id) on delete cascade,
     constraint knowledge_heads_space_fkey foreign key (workspace_id, space_id) references tartan.knowledge_spaces (workspace_id, id) on delete cascade,
     constraint knowledge_heads_revision_fkey foreign key (entry_id, number) references tartan.knowledge_revisions (entry_id, number) on delete cascade
@@ -313,6 +314,7 @@ comment on column tartan.knowledge_heads.entry_id is 'The entry.';
 comment on column tartan.knowledge_heads.number is 'Number of the last revision.';
 comment on column tartan.knowledge_heads.hash is 'Its document; null where the entry is deleted.';
 comment on column tartan.knowledge_heads.recorded_at is 'When it was published.';
+comment on column tartan.knowledge_heads.due_since is 'Since when it is due for review; null if it is not. A new revision settles it.';
 
 create table tartan.knowledge_links (
     workspace_id uuid not null,
@@ -650,7 +652,9 @@ begin
     if tg_op = 'INSERT' and new.author <> caller then
         raise exception 'a change set is proposed in one''s own name' using errcode = 'check_violation';
     end if;
-    if new.state in ('approved', 'published') and (tg_op = 'INSERT' or old.state not in ('approved', 'published')) then
+    -- An excision has its own two people.
+    if new.state in ('approved', 'published') and (tg_op = 'INSERT' or old.state not in ('approved', 'published'))
+        and not (new.kind = 'excise' and new.space_id = any (tartan.my_spaces('reviewer'))) then
         select greatest(s.approvals, case when new.quarantined then 1 else 0 end),
             (select count(distinct r.reviewer) from tartan.knowledge_reviews r
                 where r.change_id = new.id and r.round = new.round and r.decision = 'approve' and (s.self_review or r.reviewer <> new.author))
@@ -720,7 +724,7 @@ create trigger knowledge_revisions_check after insert on tartan.knowledge_revisi
 create function tartan.check_knowledge_head() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-    if new.number <> (case when tg_op = 'INSERT' then 1 else old.number + (new is distinct from old)::int end) then
+    if new.number <> (case when tg_op = 'INSERT' then 1 else old.number + ((new.hash, new.recorded_at) is distinct from (old.hash, old.recorded_at))::int end) then
         raise exception 'the head of entry % moves by one, not to %', new.entry_id, new.number using errcode = 'check_violation';
     end if;
     if not exists (select from tartan.knowledge_revisions r where r.entry_id = new.entry_id and r.number = new.number

@@ -149,6 +149,7 @@ func fill(t testing.TB, db *testdb.DB, caller access.Caller) postgres.Library {
 		lib, err = postgres.LibraryByID(t.Context(), tx, lib.ID)
 		return err
 	}))
+	fillSpace(t, db, caller, postgres.Space{Name: "ops"})
 	return lib
 }
 

@@ -22,9 +22,12 @@ const TopicKnowledge = "knowledge"
 type KnowledgeChange struct {
 	Revision int64     `json:"revision,omitempty"` // of the space; 0 where nothing was published
 	ChangeID uuid.UUID `json:"change_id"`
-	State    string    `json:"state,omitempty"`   // of the change set, where nothing was published
+	State    string    `json:"state,omitempty"`   // of the change set, where nothing was published; or StateExcised
 	Waiting  bool      `json:"waiting,omitempty"` // it still waits for a person
 }
+
+// StateExcised is the state in the event that tells that texts of a space were destroyed.
+const StateExcised = "excised"
 
 // Head is the last revision of an entry.
 type Head struct {
@@ -228,7 +231,7 @@ func (p *publication) moveHeads(ctx context.Context, tx pgx.Tx) error {
 	for _, m := range p.moved {
 		ids, old, hashes = append(ids, m[0].(uuid.UUID)), append(old, m[1].(int)), append(hashes, m[2].(*string))
 	}
-	tag, err := tx.Exec(ctx, `update tartan.knowledge_heads h set number = m.old + 1, hash = m.hash, recorded_at = $4
+	tag, err := tx.Exec(ctx, `update tartan.knowledge_heads h set number = m.old + 1, hash = m.hash, recorded_at = $4, due_since = null
 		from unnest($1::uuid[], $2::int[], $3::text[]) m (id, old, hash) where h.entry_id = m.id and h.number = m.old`, ids, old, hashes, p.clock.RecordedAt)
 	if err == nil && int(tag.RowsAffected()) != len(p.moved) {
 		err = fmt.Errorf("%d of %d heads moved: the others are not at their revision, or not locked", tag.RowsAffected(), len(p.moved))
@@ -249,7 +252,7 @@ func (p *publication) checkLinks(ctx context.Context, tx pgx.Tx) error {
 			}
 		}
 	}
-	if len(p.gone) == 0 {
+	if len(p.gone) == 0 || p.change.Kind == KindExcise { // what must go goes
 		return nil
 	}
 	inbound, err := Inbound(ctx, tx, p.space.WorkspaceID, p.gone)

@@ -148,6 +148,26 @@ func TestRolesMayWrite(t *testing.T) {
 		"sequence_reports": {access.Editor, access.Editor, nobody},
 		"outbox":           {access.Editor, nobody, nobody},
 		"text_clusters":    {access.Editor, access.Editor, nobody},
+
+		"knowledge_spaces":        {access.Editor, access.Admin, nobody},
+		"knowledge_space_members": {access.Reviewer, access.Reviewer, access.Reviewer},
+		"knowledge_clocks":        {nobody, access.Editor, nobody}, // comes with its space
+		"knowledge_entries":       {access.Editor, nobody, nobody},
+		"knowledge_bodies":        {access.Editor, nobody, nobody}, // but those that nothing needs
+		"knowledge_changes":       {access.Editor, access.Editor, nobody},
+		"knowledge_proposals":     {access.Editor, access.Editor, nobody}, // but those of change sets under way
+		"knowledge_revisions":     {access.Editor, nobody, nobody},
+		"knowledge_heads":         {access.Editor, access.Editor, nobody},
+		"knowledge_links":         {access.Editor, nobody, access.Editor},
+		"knowledge_facts":         {access.Editor, nobody, access.Editor},
+		"knowledge_checks":        {access.Editor, nobody, nobody},
+		"knowledge_conflicts":     {access.Editor, access.Editor, nobody},
+		"knowledge_reviews":       {access.Reviewer, nobody, nobody},
+		"knowledge_tags":          {access.Editor, nobody, nobody},
+		"knowledge_tag_entries":   {access.Editor, nobody, nobody},
+		"knowledge_served":        {access.Viewer, access.Viewer, access.Editor},
+		"knowledge_excisions":     {access.Reviewer, nobody, nobody},
+		"knowledge_reports":       {access.Editor, access.Editor, nobody},
 	}
 	db := testdb.New(t)
 	admin := db.Workspace(t, "one")
