@@ -57,6 +57,7 @@ var rooms = map[string]room{
 	"internal/bucket":             {forbid: append(mcpLibrary, "go.temporal.io", "github.com/jackc/pgx")},
 	"internal/postgres":           {ours: []string{"migrations", "internal/access", "internal/knowledge", "internal/pattern", "internal/telemetry"}, forbid: append(mcpLibrary, "go.temporal.io")},
 	"internal/postgres/schemadoc": {ours: []string{"internal/postgres", "internal/testdb", "migrations"}},
+	"internal/vet":                {ours: []string{"internal/access", "internal/bucket", "internal/knowledge", "internal/pattern", "internal/postgres"}, forbid: append(mcpLibrary, "go.temporal.io")},
 	"internal/feed":               {ours: []string{"internal/access", "internal/knowledge", "internal/pattern", "internal/postgres", "internal/telemetry"}, forbid: append(mcpLibrary, "go.temporal.io")},
 	"internal/provider":           {ours: []string{"internal/pattern"}, forbid: append(mcpLibrary, "go.temporal.io", "github.com/jackc/pgx")},
 	"internal/local":              {ours: []string{"internal/config", "internal/telemetry", "devserver", "deploy"}, forbid: mcpLibrary},

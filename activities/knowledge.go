@@ -14,6 +14,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/postgres"
+	"github.com/tartan-ai/tartan/internal/vet"
 )
 
 // QueueKnowledge is the task queue of the agent that keeps the knowledge base.
@@ -22,8 +23,9 @@ const QueueKnowledge = "agent.knowledge"
 // Knowledge are the activities of agent.knowledge. Documents go through the database by their hash: no input or result
 // holds one.
 type Knowledge struct {
-	Pool   *pgxpool.Pool
-	Bucket *bucket.Bucket // where documents to import and the texts of sources are
+	Pool    *pgxpool.Pool
+	Bucket  *bucket.Bucket // where documents to import are
+	Checker *vet.Checker
 }
 
 // ChangeRef names a change set, and who acts on it.
@@ -141,7 +143,7 @@ func (k *Knowledge) ValidateChange(ctx context.Context, ref ChangeRef) (*Validat
 			return err
 		}
 		if !c.Ended() && c.Validated < c.Round {
-			found, err := k.check(ctx, tx, s, c, proposals)
+			found, err := k.check(ctx, tx, s, c, ref.Caller, proposals)
 			if err != nil {
 				return err
 			}

@@ -3,37 +3,30 @@ package activities
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/tartan-ai/tartan/internal/knowledge"
+	"github.com/tartan-ai/tartan/internal/access"
+	"github.com/tartan-ai/tartan/internal/knowledge/validate"
 	"github.com/tartan-ai/tartan/internal/postgres"
+	"github.com/tartan-ai/tartan/internal/vet"
 )
 
 // The severities of findings, the gravest first.
 const (
-	severityBlock      = "block"
-	severityQuarantine = "quarantine"
-	severityWarn       = "warn"
-	severityInfo       = "info"
+	severityBlock      = string(validate.Block)
+	severityQuarantine = string(validate.Quarantine)
 )
 
-var severities = []string{severityBlock, severityQuarantine, severityWarn, severityInfo}
+var severities = []string{severityBlock, severityQuarantine, string(validate.Warn), string(validate.Info)}
 
 func hasSeverity(found []postgres.Finding, severity string) bool {
 	return slices.ContainsFunc(found, func(f postgres.Finding) bool { return f.Severity == severity })
 }
 
 // check validates proposals as the author, in the transaction that goes on from them.
-func (k *Knowledge) check(ctx context.Context, tx pgx.Tx, s postgres.Space, c postgres.Change, proposals []postgres.Proposal) ([]postgres.Finding, error) {
-	var found []postgres.Finding
-	for _, p := range proposals {
-		if err := knowledge.CheckSlug(p.Slug); err != nil {
-			found = append(found, postgres.Finding{Seq: p.Seq, Check: "slug", Version: 1, Severity: severityBlock, Evidence: err.Error()})
-		}
-	}
-	return found, nil
+func (k *Knowledge) check(ctx context.Context, tx pgx.Tx, s postgres.Space, c postgres.Change, caller access.Caller, proposals []postgres.Proposal) ([]postgres.Finding, error) {
+	r := vet.Request{Space: s, Caller: caller, Restores: c.Kind == postgres.KindRestore, Proposals: proposals}
+	return k.Checker.Check(ctx, tx, r, time.Now().UTC())
 }
-
-// factsOf returns what a document states.
-func factsOf(address string, d knowledge.Document) []postgres.Fact { return nil }

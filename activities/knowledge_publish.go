@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"go.temporal.io/sdk/activity"
 
+	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/knowledge"
 	"github.com/tartan-ai/tartan/internal/knowledge/merge"
+	"github.com/tartan-ai/tartan/internal/knowledge/validate"
 	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
@@ -36,7 +39,7 @@ func (k *Knowledge) PublishChange(ctx context.Context, ref ChangeRef) (*Publishe
 			out, err = ended(ctx, tx, c)
 			return err
 		}
-		out, err = k.publish(ctx, tx, s, c, clock)
+		out, err = k.publish(ctx, tx, s, c, ref.Caller, clock)
 		return err
 	})
 	if err != nil {
@@ -54,7 +57,7 @@ func ended(ctx context.Context, tx pgx.Tx, c postgres.Change) (*Published, error
 }
 
 // publish merges what has moved, checks what was merged, and publishes. The space and the change set are locked.
-func (k *Knowledge) publish(ctx context.Context, tx pgx.Tx, s postgres.Space, c postgres.Change, clock postgres.Clock) (*Published, error) {
+func (k *Knowledge) publish(ctx context.Context, tx pgx.Tx, s postgres.Space, c postgres.Change, caller access.Caller, clock postgres.Clock) (*Published, error) {
 	if err := postgres.SetChangeState(ctx, tx, c.ID, postgres.ChangeApproved, ""); err != nil {
 		return nil, err
 	}
@@ -66,8 +69,14 @@ func (k *Knowledge) publish(ctx context.Context, tx pgx.Tx, s postgres.Space, c 
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range proposals {
-		if err := m.settle(p); err != nil {
+	for i := range proposals {
+		r, err := m.settle(&proposals[i])
+		if err == nil && r != nil {
+			if err = k.state(r, s, m); err == nil {
+				m.revisions = append(m.revisions, *r)
+			}
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -79,7 +88,7 @@ func (k *Knowledge) publish(ctx context.Context, tx pgx.Tx, s postgres.Space, c 
 		}
 		return out, markChange(ctx, tx, c, out.State, "", true)
 	}
-	blocked, err := k.saveMerged(ctx, tx, s, c, m)
+	blocked, err := k.saveMerged(ctx, tx, s, c, caller, proposals, m)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +109,7 @@ func (k *Knowledge) publish(ctx context.Context, tx pgx.Tx, s postgres.Space, c 
 
 // saveMerged stores what was merged. The checks look at it as at any proposal: what they block or want a person to see is
 // not published by itself.
-func (k *Knowledge) saveMerged(ctx context.Context, tx pgx.Tx, s postgres.Space, c postgres.Change, m *meeting) (blocked string, err error) {
+func (k *Knowledge) saveMerged(ctx context.Context, tx pgx.Tx, s postgres.Space, c postgres.Change, caller access.Caller, proposals []postgres.Proposal, m *meeting) (blocked string, err error) {
 	if len(m.merged) == 0 {
 		return "", nil
 	}
@@ -112,10 +121,13 @@ func (k *Knowledge) saveMerged(ctx context.Context, tx pgx.Tx, s postgres.Space,
 			return "", err
 		}
 	}
-	found, err := k.check(ctx, tx, s, c, m.merged)
+	found, err := k.check(ctx, tx, s, c, caller, proposals)
 	if err != nil {
 		return "", err
 	}
+	found = slices.DeleteFunc(found, func(f postgres.Finding) bool { // the others were looked at before
+		return !slices.ContainsFunc(m.merged, func(p postgres.Proposal) bool { return p.Seq == f.Seq })
+	})
 	if err := postgres.SaveFindings(ctx, tx, c, found); err != nil {
 		return "", err
 	}
@@ -125,6 +137,35 @@ func (k *Knowledge) saveMerged(ctx context.Context, tx pgx.Tx, s postgres.Space,
 		}
 	}
 	return "", nil
+}
+
+// state adds what a revision links to, what it states, and when it holds where its proposal does not say.
+func (k *Knowledge) state(r *postgres.NewRevision, s postgres.Space, m *meeting) error {
+	d, err := m.document(r.Proposal.Result())
+	if err != nil || d == nil {
+		return err
+	}
+	r.Links = d.Links
+	if r.Proposal.ValidFrom == nil && r.Proposal.ValidTo == nil {
+		r.Proposal.ValidFrom, r.Proposal.ValidTo = validity(*d)
+	}
+	r.Facts, err = k.Checker.Facts(s, r.Proposal.Slug, *d)
+	return err
+}
+
+// validity is when a document holds by its metadata.
+func validity(d knowledge.Document) (from, to *time.Time) {
+	read := func(key string) *time.Time {
+		text, _ := d.Metadata[key].(string)
+		if t, ok := validate.ParseTime(text); ok {
+			return &t
+		}
+		return nil
+	}
+	if from, to = read("valid_from"), read("valid_to"); from != nil && to != nil && !from.Before(*to) {
+		return nil, nil // validation says so
+	}
+	return from, to
 }
 
 // meeting is where proposals meet the heads of today.
@@ -187,36 +228,32 @@ func (m *meeting) document(hash string) (*knowledge.Document, error) {
 	return &d, err
 }
 
-// settle decides what becomes of a proposal: a revision, nothing, or conflicts.
-func (m *meeting) settle(p postgres.Proposal) error {
+// settle decides what becomes of a proposal: a revision, or nothing where the entry says so already or there are conflicts.
+func (m *meeting) settle(p *postgres.Proposal) (*postgres.NewRevision, error) {
 	head := m.heads[p.Slug]
-	if head.Hash == p.Result() && p.ValidFrom == nil && p.ValidTo == nil { // it says so already, or is deleted already
+	says := func() bool { return head.Hash == p.Result() && p.ValidFrom == nil && p.ValidTo == nil }
+	if says() {
 		m.unchanged++
-		return nil
+		return nil, nil
+	}
+	if p.Onto() != head.Number {
+		clean, err := m.merge(p, head)
+		if err != nil || !clean {
+			return nil, err
+		}
+		if says() {
+			m.unchanged++
+			return nil, nil
+		}
 	}
 	parents := []int{}
 	if head.Number > 0 {
 		parents = append(parents, head.Number)
 	}
-	if p.Onto() != head.Number {
-		clean, err := m.merge(&p, head)
-		if err != nil || !clean {
-			return err
-		}
-	}
 	if p.MergedOnto > 0 && p.Base > 0 && p.Base != head.Number {
 		parents = append(parents, p.Base)
 	}
-	d, err := m.document(p.Result())
-	if err != nil {
-		return err
-	}
-	r := postgres.NewRevision{Proposal: p, Head: head, Parents: parents}
-	if d != nil {
-		r.Links, r.Facts = d.Links, factsOf(m.space.Name+"/"+p.Slug, *d)
-	}
-	m.revisions = append(m.revisions, r)
-	return nil
+	return &postgres.NewRevision{Proposal: *p, Head: head, Parents: parents}, nil
 }
 
 // merge brings a proposal onto a head that has moved since, or notes the conflicts.

@@ -20,6 +20,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/pattern/embed"
 	"github.com/tartan-ai/tartan/internal/telemetry"
+	"github.com/tartan-ai/tartan/internal/vet"
 	"github.com/tartan-ai/tartan/workflows"
 )
 
@@ -145,7 +146,7 @@ func (cfg Config) workers(fatal chan<- error) []worker.Worker {
 	patterns.RegisterActivity(texts)
 
 	knowledge := worker.New(cfg.Client, activities.QueueKnowledge, cfg.agent(cfg.Concurrency+2, onFatal))
-	knowledge.RegisterActivity(&activities.Knowledge{Pool: cfg.Pool, Bucket: cfg.Bucket})
+	knowledge.RegisterActivity(&activities.Knowledge{Pool: cfg.Pool, Bucket: cfg.Bucket, Checker: vet.New(cfg.Bucket)})
 	return []worker.Worker{flow, features, patterns, knowledge}
 }
 

@@ -10,11 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/knowledge"
 	"github.com/tartan-ai/tartan/internal/postgres"
+	"github.com/tartan-ai/tartan/internal/vet"
 	"github.com/tartan-ai/tartan/workflows"
 )
 
@@ -31,7 +33,7 @@ func (w *world) base(s postgres.Space) *base {
 	if s.Name == "" {
 		s.Name = "ops"
 	}
-	b := &base{world: w, knowledge: &activities.Knowledge{Pool: w.db.Pool, Bucket: w.bucket}}
+	b := &base{world: w, knowledge: &activities.Knowledge{Pool: w.db.Pool, Bucket: w.bucket, Checker: vet.New(w.bucket)}}
 	w.as(func(tx pgx.Tx) (err error) {
 		b.space, err = postgres.CreateSpace(context.Background(), tx, s)
 		return err
@@ -82,6 +84,7 @@ func (b *base) stage(author access.Caller, puts ...put) uuid.UUID {
 func (b *base) env(id uuid.UUID) *testsuite.TestWorkflowEnvironment {
 	env := (&testsuite.WorkflowTestSuite{}).NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // other tests may keep the processor busy
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.ChangeWorkflowID(b.caller.WorkspaceID, id), TaskQueue: workflows.TaskQueue})
 	workflows.Register(env)
 	env.RegisterActivity(b.knowledge)
