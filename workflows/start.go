@@ -161,7 +161,7 @@ type Status struct {
 	Result     *ProcessPatternsResult `json:"result,omitempty"`  // when ProcessPatterns completed
 	Trained    *TrainSeriesResult     `json:"trained,omitempty"` // when TrainSeries completed
 	Edited     *EditLibraryResult     `json:"edited,omitempty"`  // when EditLibrary completed
-	Change     *PublishChangeResult   `json:"change,omitempty"`  // when PublishChange ended
+	Change     *PublishChangeResult   `json:"change,omitempty"`  // when PublishChange or RestoreKnowledge ended
 	Failure    *Failure               `json:"failure,omitempty"` // when failed
 	StartedAt  time.Time              `json:"started_at"`
 	ClosedAt   *time.Time             `json:"closed_at,omitempty"`
@@ -223,7 +223,7 @@ func (s *Status) resultOf(kind string) any {
 	case trainSeries:
 		s.Trained = &TrainSeriesResult{}
 		return s.Trained
-	case publishChange:
+	case publishChange, restoreKnowledge:
 		s.Change = &PublishChangeResult{}
 		return s.Change
 	case editLibrary:

@@ -23,6 +23,7 @@ func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(ClusterTexts)
 	r.RegisterWorkflow(AnalyzeSequences)
 	r.RegisterWorkflow(PublishChange)
+	r.RegisterWorkflow(RestoreKnowledge)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.
