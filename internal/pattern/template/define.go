@@ -78,7 +78,7 @@ func readTemplate(text string) (p pattern.Pattern, m *matcher, err error) {
 	if strings.Count(template, pattern.Wildcard) != len(names) {
 		return p, nil, refuse(`the template has %s as literal text, which no line can have`, pattern.Wildcard)
 	}
-	if err := m.possible(&s); err != nil {
+	if err := m.askValues(&s); err != nil {
 		return p, nil, err
 	}
 	slots, err := m.named(names)
@@ -101,7 +101,8 @@ func (m *matcher) template() string {
 		it := &m.items[i]
 		b.WriteString(plainGap(it.gap))
 		b.WriteString(it.word)
-		if it.kind != kindWord {
+		b.WriteString(it.value)
+		if it.slot() {
 			b.WriteString(pattern.Wildcard)
 		}
 	}
@@ -113,7 +114,7 @@ func (m *matcher) template() string {
 func (m *matcher) named(names []string) (slots []pattern.Slot, err error) {
 	for i := range m.items {
 		it := &m.items[i]
-		if it.kind == kindWord {
+		if !it.slot() {
 			continue
 		}
 		s := pattern.Slot{Name: names[len(slots)], Type: pattern.Text}
@@ -138,31 +139,35 @@ func (m *matcher) key(i int, t pattern.Type) string {
 	return string(t)
 }
 
-// possible says why no line can have the literal text of the form: lines are known by their shapes, in which values are masked.
-func (m *matcher) possible(s *scanner) error {
-	var b strings.Builder
+// askValues makes a value of each literal word of the form that lines have masked in their shapes.
+func (m *matcher) askValues(s *scanner) error {
+	var b []byte
 	for i := range m.items {
-		b.WriteString(plainGap(m.items[i].gap))
-		b.WriteString(m.items[i].word)
-		if m.items[i].kind != kindWord {
-			b.WriteString("something")
+		b = append(append(b, plainGap(m.items[i].gap)...), m.items[i].word...)
+		if m.items[i].slot() {
+			b = append(b, "something"...)
 		}
 	}
-	b.WriteString(m.tail)
+	b = append(b, m.tail...)
 	s.parse = false
-	s.scan([]byte(b.String()))
+	s.scan(b)
 	for i := range m.items {
 		it := &m.items[i]
 		if it.kind != kindWord {
 			continue
 		}
-		got := it.word
-		if i >= len(s.tokens) || s.tokens[i].kind != kindWord || string(s.text[s.tokens[i].textStart:s.tokens[i].textEnd]) != it.word {
-			return refuse("%q looks like a value, and lines are counted with values masked: what they say in its place is not known afterwards. Write a slot there, such as <*> or <name:number>", got)
+		if i < len(s.tokens) && s.tokens[i].kind == kindEmpty {
+			break
+		}
+		if i >= len(s.tokens) || string(b[s.tokens[i].start:s.tokens[i].end]) != it.word {
+			return refuse("%q is a part of what lines have as one value, such as a time or a list. Write a slot for the whole value, such as <*> or <when:time>", it.word)
+		}
+		if s.tokens[i].kind != kindWord {
+			m.ask(i, it.word)
 		}
 	}
 	if len(s.tokens) != len(m.items) {
-		return refuse("a part of the template looks like a value, such as a list in brackets: write a slot for it")
+		return refuse("a part of the template is nothing where lines have a value, such as [] or key= with nothing behind it: write a slot for it")
 	}
 	return nil
 }

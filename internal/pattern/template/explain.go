@@ -45,7 +45,7 @@ func (ix *Index) Explain(message []byte) Explanation {
 	got := partsOf(string(s.text), s)
 	if e.Known = ix.match(s, message, &e.Match); e.Known {
 		e.Of, _ = ix.Pattern(e.Pattern)
-		e.Tokens, e.Why = known(s, e.Values), ix.why(s, &e.Match)
+		e.Tokens, e.Why = known(s, e.Values), ix.why(s, message, &e.Match)
 	} else {
 		near, want := ix.nearest(got, "")
 		if near.Score == 0 {
@@ -63,16 +63,16 @@ func (ix *Index) Explain(message []byte) Explanation {
 }
 
 // why says how a message was recognised.
-func (ix *Index) why(s *scanner, m *Match) string {
+func (ix *Index) why(s *scanner, message []byte, m *Match) string {
 	p, _ := ix.Pattern(m.Pattern)
-	by := ix.rules.best(s)
+	by := ix.rules.best(s, telling{message: message})
 	switch {
 	case by != nil && ix.rules.rules[by.rule].Target.ID == p.ID:
 		seen := "lines with these words and types of values were learnt"
 		if m.Confidence < 1 {
 			seen = "no such line was learnt yet"
 		}
-		return fmt.Sprintf("a rule that a person made takes it, and rules win: the pattern is %s and has %d of its %d tokens as words; %s", p.Origin, by.constants, len(s.tokens), seen)
+		return fmt.Sprintf("a rule that a person made takes it, and rules win: the pattern is %s and has %d of its %d tokens as words%s; %s", p.Origin, by.constants, len(s.tokens), by.valued(), seen)
 	case m.Confidence < 1:
 		open := int(2*(1-m.Confidence)*float64(len(s.tokens)) + .5)
 		return fmt.Sprintf("a word that was never seen there stands in a slot; %d of %d tokens are in slots that take any word", open, len(s.tokens))
@@ -80,6 +80,20 @@ func (ix *Index) why(s *scanner, m *Match) string {
 		return "lines with these words and types of values were learnt"
 	}
 	return "lines with any word in a place of this one were learnt: so many words were seen there"
+}
+
+// valued says which of the words are values that the rule asks for.
+func (m *matcher) valued() string {
+	var values []string
+	for i := range m.items {
+		if v := m.items[i].value; v != "" {
+			values = append(values, v)
+		}
+	}
+	if len(values) == 0 {
+		return ""
+	}
+	return ", among them the value " + strings.Join(values, " and the value ")
 }
 
 // known are the tokens of a message whose values are known.

@@ -17,6 +17,7 @@ type Index struct {
 	byName   table
 	plans    pages[[]slotPlan]
 	rules    *ruleSet
+	told     toldShapes
 	scanners sync.Pool
 	near     neighbours
 }
@@ -27,6 +28,7 @@ func (l *Library) Index() *Index {
 	return &Index{
 		texts: l.texts.snapshot(), records: l.records.snapshot(), byID: l.byID.snapshot(), views: l.views.snapshot(),
 		bySkel: l.bySkel.snapshot(), patterns: l.patterns.snapshot(), byName: l.byName.snapshot(), plans: l.plans.snapshot(), rules: l.rules,
+		told:     l.told.snapshot(),
 		scanners: sync.Pool{New: func() any { return new(scanner) }},
 	}
 }
@@ -45,6 +47,9 @@ func (ix *Index) match(s *scanner, message []byte, m *Match) bool {
 	m.Pattern, m.Shape, m.Confidence, m.Values = "", s.id(), 0, m.Values[:0]
 	if i := ix.exact(s); i >= 0 {
 		r := ix.records.at(i)
+		if r.askedOf && ix.toldMatch(s, message, i, m) {
+			return true
+		}
 		m.Shape = r.id
 		ix.fill(s, m, *ix.views.at(int(r.group)), r.cluster)
 		m.Confidence = 1
@@ -57,6 +62,9 @@ func (ix *Index) match(s *scanner, message []byte, m *Match) bool {
 	view := *ix.views.at(g)
 	if i := ix.wide(s, view); i >= 0 {
 		r := ix.records.at(i)
+		if r.askedOf && ix.toldMatch(s, message, i, m) {
+			return true
+		}
 		m.Shape = r.id
 		ix.fill(s, m, view, r.cluster)
 		m.Confidence = 1

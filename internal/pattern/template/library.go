@@ -24,6 +24,7 @@ type record struct {
 	pattern uint32
 	length  uint16
 	folded  bool // into record number cluster
+	askedOf bool // rules ask for values of it
 }
 
 // Library partitions shapes into patterns. It is not safe for concurrent use.
@@ -61,6 +62,7 @@ type Library struct {
 	columns               columnCounter
 	scan                  scanner
 	rules                 *ruleSet
+	told                  toldShapes
 }
 
 // patternRecord is a pattern in one string: its template, its slots as names closed by the byte of their type, its id.
@@ -146,12 +148,16 @@ type learning struct {
 	fresh   []uint32                  // patterns that got an id
 	cloned  map[uint32]bool           // groups whose view is a copy of this call's
 	dropped map[uint32]bool           // patterns that lost their rule
+
+	firstTold int    // told shapes from here on are new
+	toldFolds []Fold // of told shapes that were there
+	ruled     bool   // the rules have changed
 }
 
 func (l *Library) begin() learning {
 	return learning{
 		first: l.records.len(), old: map[uint32]map[uint32]int{}, orphans: map[uint32][]uint32{}, touched: map[uint32]struct{}{},
-		cloned: map[uint32]bool{}, dropped: map[uint32]bool{},
+		cloned: map[uint32]bool{}, dropped: map[uint32]bool{}, firstTold: l.told.shapes.len(),
 	}
 }
 
@@ -167,48 +173,66 @@ func (l *Library) Learn(shapes []Shape) Change {
 	}
 	if len(run.dirty) > 0 {
 		l.repartition(&run)
+	} else if l.told.shapes.len() > run.firstTold {
+		l.follow(&run)
 	}
 	for k, i := range at {
-		if i < 0 {
+		if i == nowhere {
 			continue
 		}
-		r := l.records.at(l.resolve(i))
-		run.ch.Assigned[k].Shape = r.id
-		run.ch.Assigned[k].Pattern = l.patterns.at(int(r.pattern)).id()
+		run.ch.Assigned[k].Shape, run.ch.Assigned[k].Pattern = l.assigned(i)
 	}
 	for i := run.first; i < l.records.len(); i++ {
 		if r := l.records.at(i); !r.folded {
 			run.ch.Added = append(run.ch.Added, Shape{ID: r.id, Text: l.text(uint32(i))})
 		}
 	}
+	for i := run.firstTold; i < l.told.shapes.len(); i++ {
+		if t := l.told.shapes.at(i); t.into == 0 {
+			run.ch.Added = append(run.ch.Added, Shape{ID: t.id, Text: t.text})
+		}
+	}
 	return run.ch
 }
 
-// learn returns the record of a shape, a new one if need be, or -1 if it goes to Other.
+// assigned returns the shape of a place that learn returned, and its pattern.
+func (l *Library) assigned(i int) (ShapeID, pattern.ID) {
+	if i >= toldPlace {
+		t := l.told.shapes.at(l.told.resolve(i - toldPlace))
+		return t.id, l.patterns.at(int(t.pattern)).id()
+	}
+	r := l.records.at(l.resolve(i))
+	return r.id, l.patterns.at(int(r.pattern)).id()
+}
+
+// learn returns the place of a shape, a new one if need be, or nowhere if it goes to Other.
 func (l *Library) learn(s Shape, run *learning) int {
 	if s.ID == Other {
-		return -1
+		return nowhere
+	}
+	if base, told := cutTold(s.Text); base != s.Text {
+		return l.learnTold(s, base, told, run)
 	}
 	if i := l.find(s.ID); i >= 0 {
 		if !l.records.at(i).folded && l.text(uint32(i)) != s.Text {
-			return -1 // two texts with one hash: the second is counted, but not known
+			return nowhere // two texts with one hash: the second is counted, but not known
 		}
 		return i
 	}
 	if len(s.Text) > maxTextLen {
-		return -1
+		return nowhere
 	}
 	l.scan.scan([]byte(s.Text))
 	if len(l.scan.tokens) > maxTokens {
-		return -1
+		return nowhere
 	}
 	g := l.groupOf(l.scan.skel)
 	if i := l.absorb(g); i >= 0 {
 		return i
 	}
-	if l.live >= l.max || len(l.groups.at(int(g)).shapes) >= maxGroup {
+	if l.live+l.told.live >= l.max || len(l.groups.at(int(g)).shapes) >= maxGroup {
 		run.ch.Full = true
-		return -1
+		return nowhere
 	}
 	i := l.add(s, g, run)
 	l.countColumns(i, g, run)
@@ -238,6 +262,7 @@ func (l *Library) add(s Shape, g uint32, run *learning) int {
 	grp := l.groups.at(int(g))
 	grp.shapes = append(grp.shapes, uint32(i))
 	l.live++
+	l.askOf(i, &l.scan)
 	l.soil(g, run)
 	if wide := l.scan.absorbed(); wide != (mask{}) {
 		l.widen(g, i, wide, run)
@@ -260,6 +285,12 @@ func (l *Library) Checksum() uint64 {
 		if r := l.records.at(i); !r.folded {
 			id := l.patterns.at(int(r.pattern)).id()
 			sum += hashBytes(binary.LittleEndian.AppendUint64([]byte(id), uint64(r.id)))
+		}
+	}
+	for i := range l.told.shapes.len() {
+		if t := l.told.shapes.at(i); t.into == 0 {
+			id := l.patterns.at(int(t.pattern)).id()
+			sum += hashBytes(binary.LittleEndian.AppendUint64([]byte(id), uint64(t.id)))
 		}
 	}
 	return sum
@@ -297,10 +328,10 @@ func findPattern(t *table, p *pages[patternRecord], id pattern.ID) int {
 func (l *Library) PatternOf(s ShapeID) (pattern.ID, bool) {
 	i := l.find(s)
 	if i < 0 {
-		return "", false
+		return l.toldOf(s)
 	}
 	return l.patterns.at(int(l.records.at(l.resolve(i)).pattern)).id(), true
 }
 
 // Len returns the number of shapes, without those that were folded, and of patterns.
-func (l *Library) Len() (shapes, patterns int) { return l.live, l.named }
+func (l *Library) Len() (shapes, patterns int) { return l.live + l.told.live, l.named }

@@ -10,6 +10,7 @@ import (
 // token of their kind.
 //
 //	user \x1c logged \x1d     "logged" behind any tokens behind "user", and one token behind it
+//	status=\x1e\x1f1=500      a value behind "status=" that is 500: token 1 of the text before the mark
 const (
 	kindStar   kind = 28 // one token or more
 	kindOne    kind = 29 // one token
@@ -20,9 +21,14 @@ const (
 type item struct {
 	gap  string
 	word string // the literal prefix if it is a slot
-	kind kind   // kindWord if it is none
+	kind kind   // kindWord if it is literal and not masked
 	wide bool   // a column that was absorbed will do as well
+
+	value string // what a masked token must hold, prefix included; "" if it may hold anything
 }
+
+// slot reports whether the item stands for a slot of the pattern.
+func (it *item) slot() bool { return it.kind != kindWord && it.value == "" }
 
 // matcher tells whether a shape is of a form.
 type matcher struct {
@@ -31,18 +37,21 @@ type matcher struct {
 	skel      uint64
 	fixed     bool // no slot takes more than one token, so that all it matches has skel
 	constants int  // items that are literal: the more, the more specific
+	asks      bool // some item has a value
 	rule      int  // of a ruleSet
 }
 
 var (
 	errSuffix = errors.New("text goes on behind a slot")
 	errLong   = errors.New("too many tokens")
+	errTold   = errors.New("a value without a place")
 )
 
 // compile reads canonical text.
 func compile(text string, s *scanner) (*matcher, error) {
 	parse := s.parse
 	s.parse = true
+	text, told := cutTold(text)
 	s.scan([]byte(text))
 	s.parse = parse
 	if len(s.tokens) >= maxTokens {
@@ -67,11 +76,28 @@ func compile(text string, s *scanner) (*matcher, error) {
 		m.items[i] = it
 	}
 	m.tail = string(s.text[end:])
+	for _, a := range told {
+		if int(a.column) >= len(m.items) || m.items[a.column].kind != kindMasked {
+			return nil, errTold
+		}
+		m.ask(int(a.column), a.value)
+	}
 	return m, nil
 }
 
-// match reports whether the scanned text is of the form, and at which token each item begins. A star takes as few tokens as it can.
-func (m *matcher) match(s *scanner, at *[maxTokens]uint8) bool {
+// ask makes item i a value.
+func (m *matcher) ask(i int, value string) {
+	it := &m.items[i]
+	if it.kind != kindWord {
+		m.constants++
+	}
+	it.kind, it.word, it.value = kindMasked, "", value
+	m.asks = true
+}
+
+// match reports whether the scanned text, of which so much is known, is of the form, and at which token each item begins. A star takes as
+// few tokens as it can.
+func (m *matcher) match(s *scanner, know telling, at *[maxTokens]uint8) bool {
 	n := len(s.tokens)
 	if n < len(m.items) || n > maxTokens {
 		return false
@@ -85,7 +111,7 @@ func (m *matcher) match(s *scanner, at *[maxTokens]uint8) bool {
 	}
 	star, to := -1, 0 // the last star and the end of what it takes
 	for i, j := 0, 0; i < len(m.items) || j < n; {
-		if i < len(m.items) && j < n && m.items[i].takes(s, j) {
+		if i < len(m.items) && j < n && m.items[i].takes(s, j, know) {
 			at[i] = uint8(j)
 			j++
 			if m.items[i].kind == kindStar {
@@ -103,7 +129,7 @@ func (m *matcher) match(s *scanner, at *[maxTokens]uint8) bool {
 }
 
 // takes reports whether the item may begin at token j.
-func (it *item) takes(s *scanner, j int) bool {
+func (it *item) takes(s *scanner, j int, know telling) bool {
 	t := &s.tokens[j]
 	from := int32(0)
 	if j > 0 {
@@ -115,9 +141,12 @@ func (it *item) takes(s *scanner, j int) bool {
 	if it.wide && t.kind == kindAny {
 		return true
 	}
+	if it.value != "" {
+		return t.kind != kindWord && know.is(t, j, it.value)
+	}
 	text := s.text[t.textStart:t.textEnd]
 	if it.kind == kindWord {
-		return string(text) == it.word
+		return string(text) == it.word || know.words && t.kind != kindWord && know.is(t, j, it.word)
 	}
 	if len(text) <= len(it.word) || string(text[:len(it.word)]) != it.word {
 		return false
@@ -139,7 +168,7 @@ func (it *item) takes(s *scanner, j int) bool {
 // slots counts the items that are slots.
 func (m *matcher) slots() (n int) {
 	for i := range m.items {
-		if m.items[i].kind != kindWord {
+		if m.items[i].slot() {
 			n++
 		}
 	}
@@ -148,29 +177,32 @@ func (m *matcher) slots() (n int) {
 
 // text returns the canonical text.
 func (m *matcher) text() string {
-	var b strings.Builder
+	var b []byte
+	var told []ask
 	for i := range m.items {
 		it := &m.items[i]
-		b.WriteString(it.gap)
-		b.WriteString(it.word)
+		b = append(append(b, it.gap...), it.word...)
 		if it.kind != kindWord {
-			b.WriteByte(byte(it.kind))
+			b = append(b, byte(it.kind))
+		}
+		if it.value != "" {
+			told = append(told, newAsk(i, it.value))
 		}
 	}
-	b.WriteString(m.tail)
-	return b.String()
+	return string(appendTold(append(b, m.tail...), told))
 }
 
 // fit appends where the slots of the form are in the scanned text. Where the text is not of the form, as when it belongs to a
 // pattern that was merged into this one, the words that both have hold the slots in their places, and some may be empty.
-func (m *matcher) fit(s *scanner, plan []slotPlan) []slotPlan {
+func (m *matcher) fit(s *scanner, know telling, plan []slotPlan) []slotPlan {
 	var at [maxTokens]uint8
 	n := len(s.tokens)
-	if !m.match(s, &at) {
-		return m.align(s, plan)
+	know.words = true
+	if !m.match(s, know, &at) {
+		return m.align(s, know, plan)
 	}
 	for i := range m.items {
-		if m.items[i].kind == kindWord {
+		if !m.items[i].slot() {
 			continue
 		}
 		last := n - 1
@@ -182,10 +214,14 @@ func (m *matcher) fit(s *scanner, plan []slotPlan) []slotPlan {
 	return plan
 }
 
-func (m *matcher) align(s *scanner, plan []slotPlan) []slotPlan {
+func (m *matcher) align(s *scanner, know telling, plan []slotPlan) []slotPlan {
 	words := make([]string, len(s.tokens))
 	for j := range s.tokens {
-		words[j] = string(s.text[s.tokens[j].textStart:s.tokens[j].textEnd])
+		x := &s.tokens[j]
+		words[j] = string(s.text[x.textStart:x.textEnd])
+		if v, ok := know.at(x, j); ok && x.kind != kindWord {
+			words[j] = v
+		}
 	}
 	pairs := common(len(m.items), len(words), func(i, j int) bool { return m.items[i].kind == kindWord && m.items[i].word == words[j] })
 	pairs = append(pairs, [2]int{len(m.items), len(words)})

@@ -102,12 +102,14 @@ func (l *Library) repartition(run *learning) {
 	for _, g := range slices.Sorted(maps.Keys(all)) {
 		l.move(g, run)
 	}
+	l.follow(run)
 	l.retire(run)
 	slices.SortFunc(run.ch.Moved, func(a, b Move) int { return cmp.Compare(a.Shape, b.Shape) })
 	for i := range run.ch.Folded {
 		f := &run.ch.Folded[i]
 		f.To = l.records.at(l.resolve(l.find(f.From))).id // what it folded into may have folded in this call as well
 	}
+	run.ch.Folded = append(run.ch.Folded, run.toldFolds...)
 	slices.SortFunc(run.ch.Folded, func(a, b Fold) int { return cmp.Compare(a.From, b.From) })
 }
 

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
 )
@@ -179,7 +180,7 @@ func (l *Library) takesOnly(m *matcher, b block, k uint32) bool {
 		if by == nil {
 			s.scan([]byte(l.text(i)))
 		}
-		taken := m.match(&s, &at)
+		taken := m.match(&s, telling{any: true}, &at)
 		if mine[i] && !taken {
 			return false
 		}
@@ -337,7 +338,8 @@ const maxSplit = 64
 
 // Split makes the rules by which the shapes of a pattern are told apart by the words in one of its slots: a pattern for each of
 // the words, or for each word that the slot has shown if none are given. The rest, and words to come, stay with the pattern.
-// Values that are masked in shapes, such as numbers, cannot be told apart. The error wraps ErrRule.
+// Words may be values that are masked in shapes, such as numbers: lines are told apart by those from the time on at which the rules are
+// set. The error wraps ErrRule.
 func (l *Library) Split(id pattern.ID, slot string, words []string) ([]Rule, error) {
 	k, err := l.patternNumber(id)
 	if err != nil {
@@ -357,7 +359,7 @@ func (l *Library) Split(id pattern.ID, slot string, words []string) ([]Rule, err
 		words = slices.Sorted(maps.Keys(shown))
 		switch {
 		case len(words) == 0 && masked:
-			return nil, refuse("the values of slot %s look like values (numbers, ids, paths) and are masked before lines are counted, so lines cannot be told apart by them afterwards; only words can", slot)
+			return nil, refuse("slot %s holds values (numbers, ids, paths): name those to split off; get_values or tartan patterns values shows the frequent ones", slot)
 		case len(words) == 0:
 			return nil, refuse("slot %s has shown no single word to tell lines apart by", slot)
 		case len(words) > maxSplit:
@@ -370,10 +372,11 @@ func (l *Library) Split(id pattern.ID, slot string, words []string) ([]Rule, err
 	}
 	var out []Rule
 	for _, w := range words {
-		if !plainWord(w) {
-			return nil, refuse("%q is not a single word: values are masked before lines are counted, so lines cannot be told apart by them", w)
+		masked := !plainWord(w) || isTruth([]byte(w))
+		if masked && !oneValue(w) {
+			return nil, refuse("%q is not one word or value: lines are told apart by what stands without blanks, colons and brackets", w)
 		}
-		r := Rule{Target: splitTarget(p, n, w), Matchers: l.splitMatchers(k, blocks, n, w)}
+		r := Rule{Target: splitTarget(p, n, w), Matchers: l.splitMatchers(k, blocks, n, w, masked)}
 		if len(r.Matchers) == 0 {
 			return nil, refuse("slot %s takes more than one word or is cut off, so lines cannot be told apart by it", slot)
 		}
@@ -400,6 +403,14 @@ func plainWord(w string) bool {
 	return len(s.tokens) == 1 && s.tokens[0].kind == kindWord && string(s.text) == w && !strings.ContainsFunc(w, func(r rune) bool { return r <= ' ' })
 }
 
+// oneValue reports whether text is one token of canonical text, as the values that rules ask for must be.
+func oneValue(w string) bool {
+	s := scanner{parse: true}
+	s.scan([]byte(w))
+	return len(s.tokens) == 1 && len(w) <= maxWord && string(s.text) == w && int(s.tokens[0].textEnd) == len(w) && s.tokens[0].textStart == 0 &&
+		s.tokens[0].kind == kindWord && utf8.ValidString(w)
+}
+
 func splitTarget(p pattern.Pattern, n int, word string) pattern.Pattern {
 	parts := strings.Split(p.Template, pattern.Wildcard)
 	text := strings.Join(parts[:n+1], pattern.Wildcard) + word + strings.Join(parts[n+1:], pattern.Wildcard)
@@ -408,21 +419,21 @@ func splitTarget(p pattern.Pattern, n int, word string) pattern.Pattern {
 	return out
 }
 
-// column returns the token that holds slot n alone, or -1.
-func (b *block) column(n int) int {
+// column returns the token that holds slot n alone, behind skip bytes of literal text, or -1.
+func (b *block) column(n int) (c, skip int) {
 	if n >= len(b.plan) {
-		return -1
+		return -1, 0
 	}
-	if p := b.plan[n]; !p.tail && p.first == p.last && p.skip == 0 {
-		return int(p.first)
+	if p := b.plan[n]; !p.tail && p.first == p.last {
+		return int(p.first), int(p.skip)
 	}
-	return -1
+	return -1, 0
 }
 
 // wordsOf collects the words that slot n has in the shapes of a block.
 func (l *Library) wordsOf(b block, n int, shown map[string]bool, masked *bool) {
-	c := b.column(n)
-	if c < 0 {
+	c, skip := b.column(n)
+	if c < 0 || skip > 0 {
 		return
 	}
 	var s scanner
@@ -437,21 +448,24 @@ func (l *Library) wordsOf(b block, n int, shown map[string]bool, masked *bool) {
 	}
 }
 
-// splitMatchers returns the matchers of a pattern with a word in the place of slot n.
-func (l *Library) splitMatchers(k uint32, blocks []block, n int, word string) (out []string) {
+// splitMatchers returns the matchers of a pattern with a word in the place of slot n, which may be one that shapes mask.
+func (l *Library) splitMatchers(k uint32, blocks []block, n int, word string, masked bool) (out []string) {
 	var s scanner
 	s.parse = true
 	for _, r := range l.rulesOf(l.patterns.at(int(k)).id()) {
 		for _, text := range r.Matchers {
 			if m, err := compile(text, &s); err == nil && m.slots() == len(r.Target.Slots) && m.template() == r.Target.Template {
-				out = append(out, m.with(n, word))
+				out = append(out, m.with(n, word, masked))
 			}
 		}
 	}
 	s.parse = true
 	for _, b := range blocks {
-		c := b.column(n)
-		if c < 0 {
+		c, skip := b.column(n)
+		if masked && c >= 0 {
+			out = append(out, l.askMatchers(b, c, skip, word, k)...)
+		}
+		if c < 0 || skip > 0 || masked {
 			continue
 		}
 		has := b
@@ -470,16 +484,47 @@ func (l *Library) splitMatchers(k uint32, blocks []block, n int, word string) (o
 	return slices.Compact(out)
 }
 
-// with returns the canonical text with a word in the place of slot n.
-func (m *matcher) with(n int, word string) string {
+// askMatchers returns matchers of the shapes of a block that have a value in column c, behind skip bytes of literal text, and ask for it.
+func (l *Library) askMatchers(b block, c, skip int, value string, k uint32) (out []string) {
+	var s scanner
+	s.parse = true
+	by := map[string][]uint32{} // the literal text before the value
+	for _, i := range b.shapes {
+		text := l.text(i)
+		s.scan([]byte(text))
+		if t := &s.tokens[c]; t.kind != kindWord && (t.prefixed || skip == 0) {
+			prefix := text[t.textStart:t.textEnd]
+			by[prefix[:min(skip, len(prefix)-1)]] = append(by[prefix[:min(skip, len(prefix)-1)]], i)
+		}
+	}
+	for _, prefix := range slices.Sorted(maps.Keys(by)) {
+		has := block{shapes: by[prefix], vars: b.vars}
+		told := []ask{newAsk(c, prefix+value)}
+		form := l.form(has, c, string(rune(kindMasked)))
+		if m, err := compile(string(appendTold([]byte(form), told)), &s); err == nil && l.takesOnly(m, has, k) {
+			out = append(out, m.text())
+			continue
+		}
+		for _, i := range has.shapes {
+			out = append(out, string(appendTold([]byte(l.form(block{shapes: []uint32{i}}, c, string(rune(kindMasked)))), told)))
+		}
+	}
+	return out
+}
+
+// with returns the canonical text with a word in the place of slot n, which may be one that shapes mask.
+func (m *matcher) with(n int, word string, masked bool) string {
 	c := *m
 	c.items = slices.Clone(m.items)
 	for i := range c.items {
-		if c.items[i].kind == kindWord {
+		if !c.items[i].slot() {
 			continue
 		}
 		if n == 0 {
 			c.items[i].word, c.items[i].kind = c.items[i].word+word, kindWord
+			if masked {
+				c.ask(i, c.items[i].word)
+			}
 			break
 		}
 		n--

@@ -33,7 +33,8 @@ type ruleSet struct {
 	places  []uint32   // by rule: the target among the library's patterns
 	fixed   map[uint64][]*matcher
 	stars   []*matcher
-	sum     uint64 // hash of all rules, in whatever order
+	asking  []*matcher // those of fixed and stars that ask for values
+	sum     uint64     // hash of all rules, in whatever order
 }
 
 // newRuleSet compiles rules. What cannot be read matches nothing.
@@ -77,6 +78,9 @@ func (set *ruleSet) add(r Rule, s *scanner) {
 			continue
 		}
 		m.rule = k
+		if m.asks {
+			set.asking = append(set.asking, m)
+		}
 		if m.fixed {
 			set.fixed[m.skel] = append(set.fixed[m.skel], m)
 		} else {
@@ -92,15 +96,15 @@ func (set *ruleSet) wins(a, b *matcher) int {
 
 func (set *ruleSet) rank(list []*matcher) { slices.SortFunc(list, set.wins) }
 
-// best returns the matcher that takes the scanned text, or nil.
-func (set *ruleSet) best(s *scanner) *matcher {
+// best returns the matcher that takes the scanned text, of which so much is known, or nil.
+func (set *ruleSet) best(s *scanner, know telling) *matcher {
 	if len(set.rules) == 0 {
 		return nil
 	}
 	var at [maxTokens]uint8
 	var found *matcher
 	for _, m := range set.fixed[s.skel] {
-		if m.match(s, &at) {
+		if m.match(s, know, &at) {
 			found = m
 			break
 		}
@@ -109,7 +113,7 @@ func (set *ruleSet) best(s *scanner) *matcher {
 		if found != nil && set.wins(found, m) < 0 {
 			break
 		}
-		if m.match(s, &at) {
+		if m.match(s, know, &at) {
 			return m
 		}
 	}
@@ -122,13 +126,17 @@ func (ix *Index) ruled(s *scanner, message []byte, m *Match) bool {
 		return false
 	}
 	s.scan(message)
-	by := ix.rules.best(s)
+	know := telling{message: message}
+	by := ix.rules.best(s, know)
 	if by == nil {
 		return false
 	}
+	if !by.asks {
+		know = telling{} // as the library fits what it learns
+	}
 	var room [16]slotPlan
 	m.Pattern = ix.rules.rules[by.rule].Target.ID
-	m.take(s, ix.rules.fits[by.rule].fit(s, room[:0]))
+	m.take(s, ix.rules.fits[by.rule].fit(s, know, room[:0]))
 	m.Confidence = min(0.99, 1-0.5*float64(len(s.tokens)-by.constants)/float64(max(len(s.tokens), 1)))
 	return true
 }
@@ -140,6 +148,7 @@ func (l *Library) Rules() []Rule { return slices.Clone(l.rules.rules) }
 // that takes any number of tokens, else those with the same delimiters.
 func (l *Library) SetRules(rules []Rule) Change {
 	run := l.begin()
+	run.ruled = true
 	old := l.rules
 	l.rules = newRuleSet(rules, &l.scan)
 	keys, groups := map[uint64]struct{}{}, map[uint32]struct{}{}
@@ -162,6 +171,8 @@ func (l *Library) SetRules(rules []Rule) Change {
 	for _, g := range slices.Sorted(maps.Keys(groups)) {
 		l.move(g, &run)
 	}
+	l.askAll(old)
+	l.follow(&run)
 	for i := range lost {
 		if len(run.old[i]) == 0 && !l.patterns.at(int(i)).alive() {
 			l.succeed(i, old, &run)
@@ -199,7 +210,7 @@ func (l *Library) succeed(k uint32, old *ruleSet, run *learning) {
 			continue
 		}
 		s.scan(l.texts.get(r.text, int(r.length)))
-		if slices.ContainsFunc(forms, func(m *matcher) bool { return m.match(&s, &at) }) {
+		if slices.ContainsFunc(forms, func(m *matcher) bool { return m.match(&s, telling{any: true}, &at) }) {
 			run.lost(k, r.pattern, 1)
 		}
 	}
@@ -288,7 +299,7 @@ func (l *Library) overlay(g uint32) (over []clusterView) {
 		for _, i := range grp.of(ref) {
 			now := uint32(c)
 			if by := l.bestOf(i, &s); by != nil {
-				v := clusterView{pattern: l.rules.places[by.rule], plan: l.plan(l.rules.fits[by.rule].fit(&s, nil))}
+				v := clusterView{pattern: l.rules.places[by.rule], plan: l.plan(l.rules.fits[by.rule].fit(&s, telling{}, nil))}
 				k, ok := at[v]
 				if !ok {
 					k = uint32(len(over))
@@ -312,7 +323,7 @@ func (l *Library) bestOf(i uint32, s *scanner) *matcher {
 	}
 	r := l.records.at(int(i))
 	s.scan(l.texts.get(r.text, int(r.length)))
-	return l.rules.best(s)
+	return l.rules.best(s, telling{})
 }
 
 // inherit gives a mined cluster that lost all its shapes to rules the pattern that took most, so that a line with a new word

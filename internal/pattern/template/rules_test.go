@@ -102,13 +102,14 @@ func TestDefineRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                        "needs a word",
 		"<*> <x>":                 "needs a word",
-		"status=500 done":         `"500" looks like a value`,
+		"at 10:20:30 done":        `"10" is a part of what lines have as one value`,
+		"sizes=[1, 2] done":       `is a part of what lines have as one value`,
+		"a=[] or <*>":             "is nothing where lines have a value",
 		"got <n:numbr> of them":   "no slot type",
 		"<a> and <a>":             "two slots have the name",
 		"took <*>ms":              "ends where its word ends",
 		"a\nb":                    "one line",
 		"literal \\<*> here":      "literal text",
-		"from 10.0.0.1 to <*>":    "looks like a value",
 		strings.Repeat("w ", 200): "more than 127 words",
 	} {
 		_, err := Define(text)
@@ -192,7 +193,9 @@ func TestMergeSplitPin(t *testing.T) {
 	require.Equal(t, start, state())
 
 	_, err = l.Split(id("disk 3 full"), "number", nil)
-	require.ErrorContains(t, err, "masked before lines are counted")
+	require.ErrorContains(t, err, "name those to split off")
+	_, err = l.Split(id("disk 3 full"), "number", []string{"10:20"})
+	require.ErrorContains(t, err, "not one word or value")
 	_, err = l.Split(opened, "nonsense", nil)
 	require.ErrorContains(t, err, "its slots are")
 	_, err = l.Merge([]pattern.ID{opened, id("disk 3 full")}, "")

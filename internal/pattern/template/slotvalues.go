@@ -77,7 +77,7 @@ func recordNumber(s *values.Summary, k kind, v []byte) {
 // slotColumns returns the first tokens of a canonical text that are slots.
 func slotColumns(text []byte) (columns []uint8) {
 	s := scanner{parse: true}
-	s.scan(text)
+	s.scan(baseText(text))
 	for c := range s.tokens {
 		if s.tokens[c].kind != kindWord && len(columns) < values.MaxColumns {
 			columns = append(columns, uint8(c))
@@ -207,6 +207,7 @@ func (t *Tally) periodsOf(k int) []values.Period {
 // WidenValues returns what a shape held as what the wider shape holds that took it: a word of the one where the other takes any word is a
 // value, seen at the start of its period. The periods must be open; those returned may share summaries with them.
 func WidenValues(periods []values.Period, from, to string) []values.Period {
+	from, _ = cutTold(from)
 	var words scanner
 	words.parse = true
 	words.scan([]byte(from))
@@ -264,18 +265,12 @@ func (ix *Index) Collect(p pattern.Pattern) *Collector {
 
 // Add adds what a shape of the pattern held, an open period. The shape may have folded into a wider one since.
 func (c *Collector) Add(id ShapeID, p *values.Period) {
-	ix := c.index
-	i := ix.byID.find(uint64(id), func(i int) bool { return ix.records.at(i).id == id })
-	if i < 0 {
+	text, n, ok := c.index.shape(id)
+	if !ok {
 		c.Unplaced += p.Lines
 		return
 	}
-	r := ix.records.at(i)
-	text := ix.texts.get(r.text, int(r.length))
-	for r.folded {
-		r = ix.records.at(int(r.cluster))
-	}
-	plan := *ix.plans.at(int((*ix.views.at(int(r.group))).clusters[r.cluster].plan))
+	plan := *c.index.plans.at(int(n))
 	if len(plan) != len(c.slots) {
 		c.Unplaced += p.Lines
 		return
@@ -293,6 +288,24 @@ func (c *Collector) Add(id ShapeID, p *values.Period) {
 			c.column(&c.slots[k], p, text, col, at)
 		}
 	}
+}
+
+// shape returns the canonical text of a shape, without what it tells, and the number of the plan by which it has its slots today.
+func (ix *Index) shape(id ShapeID) (text []byte, plan uint32, ok bool) {
+	if i := ix.find(id); i >= 0 {
+		r := ix.records.at(i)
+		text = ix.texts.get(r.text, int(r.length))
+		for r.folded {
+			r = ix.records.at(int(r.cluster))
+		}
+		return text, (*ix.views.at(int(r.group))).clusters[r.cluster].plan, true
+	}
+	i := ix.told.find(id)
+	if i < 0 {
+		return nil, 0, false
+	}
+	text = baseText([]byte(ix.told.shapes.at(i).text))
+	return text, ix.told.shapes.at(ix.told.resolve(i)).plan, true
 }
 
 // column adds what a column held to the slot at the plan's columns.

@@ -61,6 +61,7 @@ type Tally struct {
 	start, end  int64 // the bucket of the last line, in nanoseconds
 	values      bool
 	recorders   []*recorder // by entry, if values; may be shorter
+	asked       [][]ask
 }
 
 // tallyPlace is an entry by its id.
@@ -72,6 +73,7 @@ type tallyPlace struct {
 type entry struct {
 	id          ShapeID
 	proof       uint32
+	asks        uint32 // its number + 1 in asked; 0 if no rule asks for values of it
 	text        []byte
 	lines       int64
 	first, last int64
@@ -161,6 +163,15 @@ func (e *entry) count(start, lines int64) {
 
 // entry returns the entry of the message, which was just scanned.
 func (t *Tally) entry(message []byte) int {
+	k := t.untold(message)
+	if n := t.entries[k].asks; n > 0 {
+		return t.toldEntry(k, t.asked[n-1], message)
+	}
+	return k
+}
+
+// untold returns the entry of the shape of the message, without values that rules ask for.
+func (t *Tally) untold(message []byte) int {
 	id := t.scan.id()
 	if k := t.find(id); k >= 0 {
 		if t.entries[k].into >= 0 {
@@ -206,7 +217,7 @@ func (t *Tally) find(id ShapeID) int {
 
 func (t *Tally) insert(id ShapeID, proof uint32, text []byte) int {
 	k := len(t.entries)
-	t.entries = append(t.entries, entry{id: id, proof: proof, text: text, into: -1})
+	t.entries = append(t.entries, entry{id: id, proof: proof, text: text, into: -1, asks: t.askOf(text)})
 	if 4*len(t.entries) > 3*len(t.places) {
 		t.places = make([]tallyPlace, max(512, 2*len(t.places)))
 		for i := range t.entries {
@@ -287,8 +298,8 @@ func (t *Tally) fold() {
 		}
 		from, to := t.find(a.Given), t.find(a.Shape)
 		if to < 0 {
-			r := t.folds.records.at(t.folds.find(a.Shape))
-			to = t.insert(a.Shape, r.proof, slices.Clone(t.folds.texts.get(r.text, int(r.length))))
+			proof, text := t.folds.proofOf(a.Shape)
+			to = t.insert(a.Shape, proof, text)
 		}
 		t.merge(to, from)
 	}
