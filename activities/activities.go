@@ -99,6 +99,7 @@ type Inspected struct {
 	Totals        Totals    `json:"totals"`         // of those
 	Kind          string    `json:"kind,omitempty"` // "" is KindLines
 	Folded        bool      `json:"folded,omitempty"`
+	Revision      int64     `json:"revision,omitempty"` // of the library when the run began
 }
 
 // ExtractInput asks for the tally of one chunk: of the lines that start in the byte range from Start to End.
@@ -110,7 +111,8 @@ type ExtractInput struct {
 	BucketSeconds int       `json:"bucket_seconds"`
 	ReceivedAt    time.Time `json:"received_at"` // the time of lines that have none near them
 	Kind          string    `json:"kind,omitempty"`
-	Fold          bool      `json:"fold,omitempty"` // lines that go on with the record before them are counted with it
+	Fold          bool      `json:"fold,omitempty"`     // lines that go on with the record before them are counted with it
+	Revision      int64     `json:"revision,omitempty"` // of the library, at least: its rules say which values tell lines apart
 }
 
 // Extracted says where the tally of a chunk is and what it counts.

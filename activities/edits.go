@@ -59,6 +59,8 @@ type EditedPattern struct {
 	ID       pattern.ID `json:"id"`
 	Template string     `json:"template"`
 	Lines    int64      `json:"lines"`
+	// CountedSince is since when its lines are told apart by a value that shapes mask; zero for patterns that need none.
+	CountedSince time.Time `json:"counted_since,omitzero"`
 }
 
 // maxEdited bounds the patterns in a result, which Temporal keeps.
@@ -84,15 +86,16 @@ func (p *Edits) EditPatterns(ctx context.Context, in EditInput) (*Edited, error)
 		}
 		out.LibraryID = lib.ID
 		made := ledger.Of(activity.GetInfo(ctx).WorkflowExecution.ID)
+		after := ledger
 		if out.Already = len(made) > 0; !out.Already {
 			if in.Base > 0 && in.Base != lib.Revision {
 				return final(StaleRevision, nil, fmt.Sprintf("the library is at revision %d, not %d: look at it again and decide anew", lib.Revision, in.Base))
 			}
 			made, err = p.make(ctx, tx, lib, ledger, in)
-			changed = err == nil
+			after, changed = slices.Concat(ledger, made), err == nil
 		}
 		if err == nil {
-			err = out.tell(ctx, tx, made)
+			err = out.tell(ctx, tx, made, after)
 		}
 		return err
 	})
@@ -207,8 +210,8 @@ func resolve(ctx context.Context, tx pgx.Tx, library uuid.UUID, e *edit.Edit) er
 	return nil
 }
 
-// tell adds the edits that were made, with their patterns as they are now.
-func (out *Edited) tell(ctx context.Context, tx pgx.Tx, made edit.Ledger) error {
+// tell adds the edits that were made, with their patterns as they are now. ledger is that of the library with them.
+func (out *Edited) tell(ctx context.Context, tx pgx.Tx, made, ledger edit.Ledger) error {
 	left := maxEdited
 	for _, e := range made {
 		item := EditedItem{Number: e.Number, Action: e.Edit.Action, Patterns: []EditedPattern{}}
@@ -229,7 +232,7 @@ func (out *Edited) tell(ctx context.Context, tx pgx.Tx, made edit.Ledger) error 
 				continue
 			}
 			left--
-			item.Patterns = append(item.Patterns, EditedPattern{ID: row.ID, Template: clip(row.Template, 400), Lines: row.Lines})
+			item.Patterns = append(item.Patterns, EditedPattern{ID: row.ID, Template: clip(row.Template, 400), Lines: row.Lines, CountedSince: ledger.CountedSince(row.ID)})
 		}
 		out.Edits, out.Revision = append(out.Edits, item), e.Revision
 	}

@@ -40,7 +40,7 @@ func (f *Features) ExtractFeatures(ctx context.Context, in ExtractInput) (*Extra
 	if in.Kind == KindText {
 		return nil, final(WrongLibrary, nil, "texts are clustered, not mined: start ClusterTexts")
 	}
-	entry, err := f.Libraries.Entry(ctx, in.LibraryID)
+	entry, err := f.Libraries.WaitFor(ctx, in.LibraryID, in.Revision)
 	if err != nil {
 		return nil, typed("load the library", err)
 	}

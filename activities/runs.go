@@ -111,6 +111,7 @@ func (r *Runs) register(ctx context.Context, in InspectInput, src postgres.Sourc
 		out = &Inspected{
 			LibraryID: lib.ID, SourceID: stored.ID, Key: stored.PlainKey, Bytes: stored.PlainBytes, ChunkBytes: stored.ChunkBytes,
 			Chunks: stored.Chunks, BucketSeconds: lib.BucketSeconds, ReceivedAt: stored.ReceivedAt, Kind: lib.Kind, Folded: stored.Folded,
+			Revision: lib.Revision,
 		}
 		out.Done, out.Totals = summarise(ledger)
 		return postgres.SaveRun(ctx, tx, in.run(ctx, lib, stored))

@@ -92,6 +92,7 @@ func (a *app) defineCommand() *cobra.Command {
 		Use:   "define TEMPLATE",
 		Short: "Write a pattern of your own, which wins over mined ones",
 		Long: "Write a pattern of your own, which wins over mined ones, also for lines counted before.\n" +
+			"A value such as the 500 of status=500 tells lines apart that are read from then on.\n" +
 			"`<*>` and `<name>` take one word or more, `<name:type>` one word of a type such as number, ip or word.\n" +
 			"Of several patterns of your own the one with the most literal words wins.",
 		Example: `  tartan patterns define 'user <user:word> logged in from <address:ip>' --name login --severity info`,
@@ -146,7 +147,7 @@ func (a *app) splitCommand() *cobra.Command {
 	var words []string
 	c := &cobra.Command{
 		Use:   "split PATTERN --slot NAME",
-		Short: "Tell the lines of a pattern apart by the words of a slot",
+		Short: "Tell the lines of a pattern apart by the words or values of a slot",
 		Args:  exactly(1, "a pattern id"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if slot == "" {
@@ -157,7 +158,7 @@ func (a *app) splitCommand() *cobra.Command {
 	}
 	e.flags(c.Flags(), false)
 	c.Flags().StringVar(&slot, "slot", "", "the name of the slot")
-	c.Flags().StringSliceVar(&words, "word", nil, "a word to split off (default all that were seen)")
+	c.Flags().StringSliceVar(&words, "word", nil, "a word or value to split off (default all words that were seen)")
 	return c
 }
 
@@ -262,6 +263,13 @@ func (a *app) printEdit(v editView) error {
 	}
 	if err := a.table(table); err != nil {
 		return err
+	}
+	for _, e := range v.Edits {
+		for _, p := range e.Patterns {
+			if !p.CountedSince.IsZero() {
+				a.say("%s counts lines that are read since %s; the others are with the patterns they had then", p.ID, shown(p.CountedSince))
+			}
+		}
 	}
 	if n := len(v.Edits); n > 0 {
 		a.say("take it back: tartan patterns undo%s %d", a.here(), v.Edits[n-1].Number)

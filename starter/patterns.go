@@ -38,10 +38,12 @@ type patternView struct {
 	FirstSeen   *time.Time     `json:"first_seen,omitempty"`
 	LastSeen    *time.Time     `json:"last_seen,omitempty"`
 	Version     int            `json:"version,omitempty"`
-	Aliases     []pattern.ID   `json:"aliases,omitempty"`
-	Histogram   []bucketView   `json:"histogram,omitempty"`
-	Examples    []exampleView  `json:"examples,omitempty"`
-	Values      []slotView     `json:"values,omitempty"`
+	// CountedSince is since when lines are told apart by a value that shapes mask, where the pattern needs one.
+	CountedSince *time.Time    `json:"counted_since,omitempty"`
+	Aliases      []pattern.ID  `json:"aliases,omitempty"`
+	Histogram    []bucketView  `json:"histogram,omitempty"`
+	Examples     []exampleView `json:"examples,omitempty"`
+	Values       []slotView    `json:"values,omitempty"`
 }
 
 type bucketView struct {
@@ -237,8 +239,15 @@ func (a *app) showCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				since, err := postgres.CountedSince(c.Context(), tx, lib.ID, row)
+				if err != nil {
+					return err
+				}
 				examples, err := postgres.Examples(c.Context(), tx, lib.ID, row.ID, 5)
 				v = viewOf(row, histogram)
+				if !since.IsZero() {
+					v.CountedSince = &since
+				}
 				for _, e := range examples {
 					v.Examples = append(v.Examples, exampleView{e.Line, e.At.UTC()})
 				}
@@ -277,6 +286,9 @@ func (a *app) printPattern(v patternView) error {
 		}
 	}
 	fmt.Fprintf(&b, "lines     %s\nseen      %s to %s\n", count(v.Lines), shownPointer(v.FirstSeen), shownPointer(v.LastSeen))
+	if v.CountedSince != nil {
+		fmt.Fprintf(&b, "counted   since %s: of what was read before, its lines are with the patterns they had then\n", shown(*v.CountedSince))
+	}
 	counts := make([]int64, len(v.Histogram))
 	for i, h := range v.Histogram {
 		counts[i] = h.Lines

@@ -236,7 +236,7 @@ func (p *process) extract(ctx workflow.Context, seq int) (out activities.Extract
 	start, end := p.span(seq)
 	in := activities.ExtractInput{
 		LibraryID: src.LibraryID, Key: src.Key, Start: start, End: end, BucketSeconds: src.BucketSeconds, ReceivedAt: src.ReceivedAt,
-		Kind: src.Kind, Fold: src.Folded,
+		Kind: src.Kind, Fold: src.Folded, Revision: src.Revision,
 	}
 	if p.texts != nil {
 		return p.texts.embed(ctx, p.summary(seq), in)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,15 @@ func Edits(ctx context.Context, q Querier, libraryID uuid.UUID) (edit.Ledger, er
 func Rules(ctx context.Context, q Querier, libraryID uuid.UUID) ([]template.Rule, error) {
 	ledger, err := Edits(ctx, q, libraryID)
 	return ledger.Rules(), err
+}
+
+// CountedSince is edit.Ledger.CountedSince of a pattern of the library.
+func CountedSince(ctx context.Context, q Querier, libraryID uuid.UUID, p PatternRow) (time.Time, error) {
+	if p.Origin == pattern.Mined {
+		return time.Time{}, nil
+	}
+	ledger, err := Edits(ctx, q, libraryID)
+	return ledger.CountedSince(p.ID), err
 }
 
 func idsOf(texts []string) []pattern.ID {

@@ -22,11 +22,11 @@ import (
 const waitForEdit = 8 * time.Second
 
 type editArgs struct {
-	Action   string   `json:"action" required:"true" enum:"define|merge|split|pin|unpin|undo" note:"define makes a pattern of your own from template; merge makes patterns one; split tells lines apart by the words of a slot; pin freezes a mined pattern; undo takes an edit back, an undo too"`
+	Action   string   `json:"action" required:"true" enum:"define|merge|split|pin|unpin|undo" note:"define makes a pattern of your own from template; merge makes patterns one; split tells lines apart by the words or values of a slot; pin freezes a mined pattern; undo takes an edit back, an undo too"`
 	Patterns wordList `json:"patterns" note:"Ids: one for split, pin and unpin; two or more for merge"`
 	Template string   `json:"template" max:"2048" doc:"a <b> c" note:"For define: text with slots, <*> or <name> for one word or more, <name:type> for one of that type; for merge what it makes, as text or the id of a pattern to merge into"`
 	Slot     string   `json:"slot" note:"For split"`
-	Words    wordList `json:"words" note:"For split: the words to split off; all that were seen if none are given"`
+	Words    wordList `json:"words" note:"For split: what to split off; all words that were seen if none are given. Values such as 500 count from the edit on"`
 	Edit     int      `json:"edit" min:"1" max:"9007199254740991" note:"For undo: its number, from list_edits"`
 	editCommon
 }
@@ -160,6 +160,9 @@ func (e edited) text() string {
 	fmt.Fprintf(&b, "edit %d made, library at revision %d", e.Number, e.Revision)
 	for _, p := range e.Patterns[:min(len(e.Patterns), 5)] {
 		fmt.Fprintf(&b, "\n%s %8d  %s", p.ID, p.Lines, cut(p.Template, 100))
+		if !p.CountedSince.IsZero() {
+			fmt.Fprintf(&b, " (counts lines read since %s)", stamp(p.CountedSince))
+		}
 	}
 	return b.String()
 }

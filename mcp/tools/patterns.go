@@ -127,13 +127,15 @@ type patternDetail struct {
 	Lines       int64          `json:"lines"`
 	FirstSeen   string         `json:"first_seen,omitempty"`
 	LastSeen    string         `json:"last_seen,omitempty"`
-	Version     int            `json:"version"`
-	Aliases     []pattern.ID   `json:"aliases,omitempty"` // former ids
-	Examples    []exampleLine  `json:"examples"`
-	Hours       []int64        `json:"hours"`          // lines in each of the 24 h up to last_seen, the last hour last
-	Held        []string       `json:"held,omitempty"` // what each slot held in these hours, in the order of slots
-	Library     string         `json:"library"`
-	Resource    string         `json:"resource"`
+	// CountedSince is since when lines are told apart by a value that shapes mask, where the pattern needs one.
+	CountedSince string        `json:"counted_since,omitempty"`
+	Version      int           `json:"version"`
+	Aliases      []pattern.ID  `json:"aliases,omitempty"` // former ids
+	Examples     []exampleLine `json:"examples"`
+	Hours        []int64       `json:"hours"`          // lines in each of the 24 h up to last_seen, the last hour last
+	Held         []string      `json:"held,omitempty"` // what each slot held in these hours, in the order of slots
+	Library      string        `json:"library"`
+	Resource     string        `json:"resource"`
 	patternNote
 }
 
@@ -178,6 +180,9 @@ func (s *Suite) getPattern() Tool {
 			err = s.addHeld(ctx, c, &out)
 		}
 		text := fmt.Sprintf("%s: %s, last seen %s\n%s", out.ID, plural(int(out.Lines), "line"), out.LastSeen, cut(out.Template, maxExample))
+		if out.CountedSince != "" {
+			text += "\ncounts lines read since " + out.CountedSince
+		}
 		return out, text, err
 	})
 }
@@ -193,6 +198,11 @@ func (s *Suite) patternDetail(ctx context.Context, c Call, library string, id pa
 			return err
 		}
 		out = detailOf(row, library)
+		since, err := postgres.CountedSince(ctx, tx, lib.ID, row)
+		if err != nil {
+			return err
+		}
+		out.CountedSince = stamp(since)
 		return s.addHistory(ctx, tx, lib, row, examples, &out)
 	})
 	return out, err

@@ -233,6 +233,58 @@ func (l Ledger) Rules() (rules []template.Rule) {
 	return rules
 }
 
+// CountedSince returns since when all lines are counted that a pattern takes by values which shapes mask: what was read before is
+// counted to the patterns that it had then. It is zero for a pattern that asks for no such value.
+func (l Ledger) CountedSince(id pattern.ID) (since time.Time) {
+	live := l.Live()
+	for i := range l {
+		for k := range l[i].Rules {
+			r := &l[i].Rules[k]
+			if r.Target.ID != id || !live[l[i].Number] {
+				continue
+			}
+			for _, text := range r.Asks() {
+				if at := l.askedSince(text, live); at.After(since) {
+					since = at
+				}
+			}
+		}
+	}
+	return since
+}
+
+// askedSince returns since when some rule that holds has a matcher: one that goes into another rule asks on.
+func (l Ledger) askedSince(matcher string, live map[int64]bool) (since time.Time) {
+	for i := range l {
+		has := func(r template.Rule) bool { return slices.Contains(r.Matchers, matcher) }
+		if !live[l[i].Number] || !slices.ContainsFunc(l[i].Rules, has) {
+			continue
+		}
+		if at := l.heldSince(&l[i], live); since.IsZero() || at.Before(since) {
+			since = at
+		}
+	}
+	return since
+}
+
+// heldSince returns when an entry that holds began to: when it was made, or when the last undo of it was undone.
+func (l Ledger) heldSince(e *Entry, live map[int64]bool) time.Time {
+	at := e.At
+	for i := range l {
+		if l[i].Undoes != e.Number {
+			continue
+		}
+		for j := range l {
+			if l[j].Undoes == l[i].Number && live[l[j].Number] {
+				if again := l.heldSince(&l[j], live); again.After(at) {
+					at = again
+				}
+			}
+		}
+	}
+	return at
+}
+
 // NoteOf returns what the entries that hold say of a pattern by this id.
 func (l Ledger) NoteOf(id pattern.ID) (n Note) {
 	live := l.Live()

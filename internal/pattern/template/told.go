@@ -71,6 +71,17 @@ func baseText(text []byte) []byte {
 	return text
 }
 
+// Asks returns those of the rule's matchers that ask for values which shapes mask. Lines that were read before the rule held are not told
+// apart by them.
+func (r *Rule) Asks() (matchers []string) {
+	for _, text := range r.Matchers {
+		if strings.Contains(text, string(toldMark)) {
+			matchers = append(matchers, text)
+		}
+	}
+	return matchers
+}
+
 // teller makes the id and the proof of a told shape of those of its base.
 type teller struct {
 	id, proof uint64
