@@ -409,6 +409,12 @@ func editAndUndo(t *testing.T, s shell, id string) {
 	do("define", "<what:word> <n:number> from <rest>", "--name", "mine", "--severity", "warning", "--tag", "a,b", "--reason", "a test")
 	require.Equal(t, []patternView{{Name: "mine", Severity: "warning", Tags: []string{"a", "b"}, Origin: "own"}}, notes(list("--query", "mine")))
 	undo()
+	do("define", "<what:word> 500 from <rest>")
+	require.False(t, made.Edits[0].Patterns[0].CountedSince.IsZero())
+	var own patternView
+	s.ok(&own, "", "patterns", "show", string(made.Edits[0].Patterns[0].ID))
+	require.Equal(t, made.Edits[0].Patterns[0].CountedSince, *own.CountedSince)
+	undo()
 	do("describe", id, "--owner", "team", "--description", "words")
 	require.Equal(t, []patternView{{Owner: "team", Description: "words"}}, notes(list("--query", id)))
 	undo()

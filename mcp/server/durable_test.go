@@ -20,6 +20,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/local"
+	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/telemetry"
 	"github.com/tartan-ai/tartan/mcp/server"
 	"github.com/tartan-ai/tartan/workers"
@@ -162,6 +163,7 @@ func TestDurablePath(t *testing.T) {
 	minesRecords(t, c)
 	editOverMCP(t, c, thief)
 	splitOverMCP(t, c)
+	valueOverMCP(t, c)
 	// Sequences of the sources of a library, through a workflow.
 	var requests mined
 	c.into(t, &requests, "mine_patterns", `{"library":"requests","lines":`+string(must(json.Marshal(requestLines())))+`}`)
@@ -238,8 +240,9 @@ type edited struct {
 	Revision   int64
 	Existed    bool
 	Patterns   []struct {
-		ID    string
-		Lines int64
+		ID           string
+		Lines        int64
+		CountedSince string `json:"counted_since"`
 	}
 }
 
@@ -303,6 +306,65 @@ func splitOverMCP(t *testing.T, c *client) {
 	require.Equal(t, map[string]int64{any: 60}, list())
 	id, again := recognize(e.Revision)
 	require.Equal(t, []string{whole, slot}, []string{id, again})
+}
+
+// valueOverMCP writes a pattern with a value and splits another by one: lines that are mined then are told apart.
+func valueOverMCP(t *testing.T, c *client) {
+	t.Helper()
+	mine := func(lines ...string) {
+		t.Helper()
+		var m mined
+		c.into(t, &m, "mine_patterns", `{"library":"http-values","lines":`+string(must(json.Marshal(lines)))+`}`)
+		var done workflowState
+		c.into(t, &done, "get_workflow", `{"id":"`+m.WorkflowID+`","wait_seconds":20}`)
+		require.Equal(t, "completed", done.State, done.Error)
+	}
+	list := func() map[string]int64 {
+		t.Helper()
+		var all struct {
+			Patterns []struct {
+				Template string
+				Lines    int64
+			}
+		}
+		c.into(t, &all, "list_patterns", `{"library":"http-values"}`)
+		out := map[string]int64{}
+		for _, p := range all.Patterns {
+			out[p.Template] = p.Lines
+		}
+		return out
+	}
+	mine("GET /a status=500 took 3ms", "GET /b status=200 took 4ms", "disk 3 full", "disk 4 full")
+	const get, failed, disk, third = "GET <*> status=<*> took <*>", "GET <*> status=500 took <*>", "disk <*> full", "disk 3 full"
+	require.Equal(t, map[string]int64{get: 2, disk: 2}, list())
+	var own, split edited
+	c.into(t, &own, "edit_pattern", `{"library":"http-values","action":"define","template":"GET <*> status=500 took <*>"}`)
+	c.into(t, &split, "edit_pattern", `{"library":"http-values","action":"split","patterns":["`+string(pattern.Fingerprint(disk))+`"],"slot":"number","words":["3"]}`)
+	require.Equal(t, "completed", split.State)
+	require.NotEmpty(t, own.Patterns[0].CountedSince)
+	require.NotEmpty(t, split.Patterns[0].CountedSince)
+	require.Equal(t, map[string]int64{get: 2, failed: 0, disk: 2, third: 0}, list(), "what was counted stays")
+	recognized := func(line string) string {
+		t.Helper()
+		var got struct{ Patterns []struct{ Template string } }
+		c.into(t, &got, "recognize", fmt.Sprintf(`{"library":"http-values","header":false,"after_revision":%d,"lines":[%q]}`, split.Revision, line))
+		return got.Patterns[0].Template
+	}
+	require.Equal(t, failed, recognized("GET /c status=500 took 9ms"), "at once")
+	require.Equal(t, get, recognized("GET /c status=501 took 9ms"))
+	mine("GET /a status=500 took 5ms", "GET /b status=200 took 4ms", "disk 3 full", "disk 3 full", "disk 4 full")
+	require.Equal(t, map[string]int64{get: 3, failed: 1, disk: 3, third: 2}, list())
+	var detail struct {
+		CountedSince string `json:"counted_since"`
+	}
+	c.into(t, &detail, "get_pattern", `{"library":"http-values","id":"`+string(pattern.Fingerprint(failed))+`"}`)
+	require.Equal(t, own.Patterns[0].CountedSince[:19], detail.CountedSince[:19])
+	r := c.tool(t, "recognize", `{"library":"http-values","header":false,"detail":"explain","lines":["GET /c status=500 took 9ms"]}`)
+	require.Contains(t, string(r.Structured), "among them the value 500")
+	for _, e := range []edited{split, own} {
+		c.into(t, &edited{}, "edit_pattern", fmt.Sprintf(`{"library":"http-values","action":"undo","edit":%d}`, e.Number))
+	}
+	require.Equal(t, map[string]int64{get: 4, disk: 5}, list(), "as without them")
 }
 
 // editOverMCP makes edits in the library http, sees them in what the reading tools say, and takes them back.
@@ -382,7 +444,7 @@ func editOverMCP(t *testing.T, c, thief *client) {
 	require.True(t, last.Undone)
 	for want, args := range map[string]string{
 		"undone already":              `{"action":"undo","edit":1}`,
-		"looks like a value":          `{"action":"define","template":"status=500"}`,
+		"as one value":                `{"action":"define","template":"at 10:20:30"}`,
 		"has no slot":                 `{"action":"split","patterns":["` + first.ID + `"],"slot":"nonsense"}`,
 		"no pattern p000000000000000": `{"action":"pin","patterns":["p0000000000000000"]}`,
 	} {
