@@ -39,6 +39,10 @@ type Source struct {
 	RetrievedAt string `json:"retrieved_at,omitempty"` // RFC 3339
 }
 
+// FileKey is the key of the metadata under which a document keeps how its file was written. It is no part of what the
+// document says, so it is not worth a conflict.
+const FileKey = "_vault"
+
 // Hash is the SHA-256 of a document's canonical form.
 type Hash [sha256.Size]byte
 

@@ -131,6 +131,16 @@ func FuzzDocuments(f *testing.F) {
 		if err != nil {
 			return
 		}
+		for _, side := range [][3]*knowledge.Document{{&base, &base, &ours}, {&base, &ours, &base}, {&base, &ours, &ours}} {
+			same, err := Documents(side[0], side[1], side[2])
+			require.NoError(t, err)
+			require.Empty(t, same.Conflicts)
+			want, _, err := ours.Hash()
+			require.NoError(t, err)
+			have, _, err := same.Document.Hash()
+			require.NoError(t, err)
+			require.Equal(t, want, have, "what one side changed, or both alike, is the merge")
+		}
 		choices := make([]Choice, len(got.Conflicts))
 		for i, c := range got.Conflicts {
 			choices[i] = Choice{Path: c.Path, Take: TakeOurs}

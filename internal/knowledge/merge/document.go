@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -57,7 +58,7 @@ type Result struct {
 }
 
 // Documents merges what ours and theirs made of base; nil is a document that does not exist, or no longer. The body is merged
-// by lines, metadata by key path, links and sources as sets that keep the order of ours; a source is one by its URI, where
+// by lines, metadata by key path (knowledge.FileKey without conflicts), links and sources as sets that keep the order of ours; a source is one by its URI, where
 // that is enough. It is a function of what the documents say: what has the same hash is merged alike.
 func Documents(base, ours, theirs *knowledge.Document) (Result, error) {
 	s := &session{}
@@ -187,13 +188,32 @@ func (s *session) fields(base, ours, theirs *knowledge.Document) *knowledge.Docu
 		Body:   s.body(base.Body, ours.Body, theirs.Body),
 		Links:  links(base.Links, ours.Links, theirs.Links),
 	}
-	merged, err := s.object("metadata", base.Metadata, ours.Metadata, theirs.Metadata)
+	out.Metadata = s.metadata(base.Metadata, ours.Metadata, theirs.Metadata)
+	out.Sources = s.sources(base.Sources, ours.Sources, theirs.Sources)
+	return out
+}
+
+// metadata merges by key path; how the file was written is of the side that changed it, or else of ours.
+func (s *session) metadata(base, ours, theirs map[string]any) map[string]any {
+	file := func(m map[string]any) map[string]any {
+		v, ok := m[knowledge.FileKey]
+		if !ok {
+			return nil
+		}
+		delete(m, knowledge.FileKey)
+		return map[string]any{knowledge.FileKey: v}
+	}
+	aside := &session{}
+	written, err := aside.object("", file(base), file(ours), file(theirs))
 	if err != nil {
 		s.fail(err)
 	}
-	out.Metadata = merged
-	out.Sources = s.sources(base.Sources, ours.Sources, theirs.Sources)
-	return out
+	merged, err := s.object("metadata", base, ours, theirs)
+	if err != nil {
+		s.fail(err)
+	}
+	maps.Copy(merged, written)
+	return merged
 }
 
 func (s *session) scalar(path, base, ours, theirs string) string {

@@ -148,6 +148,26 @@ func TestDocumentsConflicts(t *testing.T) {
 	}
 }
 
+func TestFilesAreNoConflict(t *testing.T) {
+	v := func(front string) *knowledge.Document {
+		d := note("a\n")
+		d.Metadata[knowledge.FileKey] = map[string]any{"front_matter": front}
+		return d
+	}
+	got, err := Documents(v("a"), v("b"), v("c"))
+	require.NoError(t, err)
+	require.Equal(t, Result{Document: v("b")}, got)
+	got, err = Documents(v("a"), v("a"), v("c"))
+	require.NoError(t, err)
+	require.Equal(t, Result{Document: v("c")}, got)
+	changed := v("a")
+	changed.Title = "x"
+	got, err = Documents(v("a"), changed, v("c"))
+	require.NoError(t, err)
+	require.Empty(t, got.Conflicts)
+	require.Equal(t, map[string]any{"front_matter": "c"}, got.Document.Metadata[knowledge.FileKey])
+}
+
 func TestDeletionAgainstChange(t *testing.T) {
 	base, changed := note("a\n"), note("b\n")
 	text := func(d *knowledge.Document) string {

@@ -2,10 +2,12 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -234,51 +236,58 @@ func rank(key string) int {
 	return len(first)
 }
 
-// render writes a front matter with its lines of ---.
+// render writes a front matter with its lines of ---. What YAML in its block form does not bring back unharmed is written as
+// JSON, which is YAML too.
 func render(fields map[string]any) (string, error) {
-	keys := make([]string, 0, len(fields))
-	for key := range fields {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b string) int {
-		if d := rank(a) - rank(b); d != 0 {
-			return d
+	keys := slices.SortedFunc(maps.Keys(fields), func(a, b string) int { return cmp.Or(rank(a)-rank(b), strings.Compare(a, b)) })
+	text, ok := block(keys, fields)
+	if !ok {
+		text = ""
+		for _, key := range keys {
+			one, ok := block([]string{key}, fields)
+			if !ok {
+				name, err := asciiJSON(key)
+				if err != nil {
+					return "", err
+				}
+				value, err := asciiJSON(fields[key])
+				if err != nil {
+					return "", err
+				}
+				one = name + ": " + value + "\n"
+			}
+			text += one
 		}
-		return strings.Compare(a, b)
-	})
-	var b strings.Builder
-	b.WriteString("---\n")
-	for _, key := range keys {
-		text, err := renderField(key, fields[key])
-		if err != nil {
-			return "", err
-		}
-		b.WriteString(text)
 	}
-	b.WriteString("---\n")
-	return b.String(), nil
+	return "---\n" + text + "---\n", nil
 }
 
-// renderField writes one key. What YAML in its block form does not bring back unharmed is written as JSON, which is YAML too.
-func renderField(key string, value any) (string, error) {
+// block writes keys in YAML's block form; ok is false where that would not be read as the same.
+func block(keys []string, fields map[string]any) (text string, ok bool) {
+	if len(keys) == 0 {
+		return "", true
+	}
+	root := &yaml.Node{Kind: yaml.MappingNode}
+	for _, key := range keys {
+		root.Content = append(root.Content, stringNode(key), toYAML(fields[key]))
+	}
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
-	node := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{stringNode(key), toYAML(value)}}
-	if err := enc.Encode(node); err == nil && enc.Close() == nil {
-		if back, err := readYAML(b.String()); err == nil && len(back) == 1 && back[0].key == key && same(back[0].value, value) && unmarked(b.String()) {
-			return b.String(), nil
+	if enc.Encode(root) != nil || enc.Close() != nil {
+		return "", false
+	}
+	text = b.String()
+	back, err := readYAML(text)
+	if err != nil || len(back) != len(keys) || !unmarked(text) {
+		return "", false
+	}
+	for i, f := range back {
+		if f.key != keys[i] || !same(f.value, fields[f.key]) {
+			return "", false
 		}
 	}
-	name, err := asciiJSON(key)
-	if err != nil {
-		return "", err
-	}
-	text, err := asciiJSON(value)
-	if err != nil {
-		return "", err
-	}
-	return name + ": " + text + "\n", nil
+	return text, true
 }
 
 // unmarked reports whether no line would end the front matter.
@@ -304,13 +313,8 @@ func stringNode(s string) *yaml.Node {
 func toYAML(value any) *yaml.Node {
 	switch v := value.(type) {
 	case map[string]any:
-		keys := make([]string, 0, len(v))
-		for key := range v {
-			keys = append(keys, key)
-		}
-		slices.Sort(keys)
 		n := &yaml.Node{Kind: yaml.MappingNode}
-		for _, key := range keys {
+		for _, key := range slices.Sorted(maps.Keys(v)) {
 			n.Content = append(n.Content, stringNode(key), toYAML(v[key]))
 		}
 		return n
@@ -373,10 +377,7 @@ func patch(prefix, inner string, want map[string]any) (string, bool) {
 	at := strings.Index(prefix, "\n") + 1
 	b.WriteString(prefix[:at])
 	done := 0
-	missing := map[string]any{}
-	for key, value := range want {
-		missing[key] = value
-	}
+	missing := maps.Clone(want)
 	for i, f := range have {
 		end := len(lines)
 		if i+1 < len(have) {
@@ -394,26 +395,32 @@ func patch(prefix, inner string, want map[string]any) (string, bool) {
 		case ok && same(value, f.value):
 			b.WriteString(strings.Join(lines[f.line:end], ""))
 		case ok:
-			text, err := renderField(f.key, value)
+			text, err := renderLines(map[string]any{f.key: value}, ending)
 			if err != nil {
 				return "", false
 			}
-			b.WriteString(strings.ReplaceAll(text, "\n", ending))
+			b.WriteString(text)
 		}
 		delete(missing, f.key)
 		done = end
 	}
 	b.WriteString(strings.Join(lines[done:], ""))
 	if len(missing) > 0 {
-		text, err := render(missing)
+		text, err := renderLines(missing, ending)
 		if err != nil {
 			return "", false
 		}
-		text = strings.TrimSuffix(strings.TrimPrefix(text, "---\n"), "---\n")
-		b.WriteString(strings.ReplaceAll(text, "\n", ending))
+		b.WriteString(text)
 	}
 	b.WriteString(prefix[at+len(inner):])
 	return b.String(), true
+}
+
+// renderLines writes keys without the lines of ---, with the given line ends.
+func renderLines(fields map[string]any, ending string) (string, error) {
+	text, err := render(fields)
+	text = strings.TrimSuffix(strings.TrimPrefix(text, "---\n"), "---\n")
+	return strings.ReplaceAll(text, "\n", ending), err
 }
 
 // aside reports whether a line is blank or a comment at the margin.

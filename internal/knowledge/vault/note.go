@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -16,9 +17,8 @@ import (
 )
 
 const (
-	// fileKey is the key of the metadata that holds what a file has besides what a document says: "path" where the slug does
-	// not say it, "front_matter" where it would be written otherwise.
-	fileKey = "_vault"
+	// fileKey holds "path" where the slug does not say it, and "front_matter" where it would be written otherwise.
+	fileKey = knowledge.FileKey
 	// ownKey is the key of a front matter that holds what else a document says.
 	ownKey = "tartan"
 )
@@ -44,6 +44,9 @@ type own struct {
 
 // same reports whether two values are the same as JSON.
 func same(a, b any) bool {
+	if reflect.DeepEqual(a, b) {
+		return true
+	}
 	x, err := canonical(a)
 	if err != nil {
 		return false
