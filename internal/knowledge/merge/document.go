@@ -182,37 +182,31 @@ func (s *session) deleted(ours *knowledge.Document, c Conflict) (*knowledge.Docu
 }
 
 func (s *session) fields(base, ours, theirs *knowledge.Document) *knowledge.Document {
-	out := &knowledge.Document{
-		Schema: s.scalar("schema", base.Schema, ours.Schema, theirs.Schema),
-		Title:  s.scalar("title", base.Title, ours.Title, theirs.Title),
-		Body:   s.body(base.Body, ours.Body, theirs.Body),
-		Links:  links(base.Links, ours.Links, theirs.Links),
+	return &knowledge.Document{
+		Schema:   s.scalar("schema", base.Schema, ours.Schema, theirs.Schema),
+		Title:    s.scalar("title", base.Title, ours.Title, theirs.Title),
+		Body:     s.body(base.Body, ours.Body, theirs.Body),
+		Metadata: s.metadata(base.Metadata, ours.Metadata, theirs.Metadata),
+		Links:    links(base.Links, ours.Links, theirs.Links),
+		Sources:  s.sources(base.Sources, ours.Sources, theirs.Sources),
 	}
-	out.Metadata = s.metadata(base.Metadata, ours.Metadata, theirs.Metadata)
-	out.Sources = s.sources(base.Sources, ours.Sources, theirs.Sources)
-	return out
 }
 
 // metadata merges by key path; how the file was written is of the side that changed it, or else of ours.
 func (s *session) metadata(base, ours, theirs map[string]any) map[string]any {
-	file := func(m map[string]any) map[string]any {
-		v, ok := m[knowledge.FileKey]
-		if !ok {
-			return nil
-		}
-		delete(m, knowledge.FileKey)
-		return map[string]any{knowledge.FileKey: v}
+	var files, rest [3]maybe
+	for i, side := range []map[string]any{base, ours, theirs} {
+		v, ok := side[knowledge.FileKey]
+		files[i] = maybe{v, ok}
+		others := map[string]any{}
+		maps.Copy(others, side)
+		delete(others, knowledge.FileKey)
+		rest[i] = maybe{others, true}
 	}
-	aside := &session{}
-	written, err := aside.object("", file(base), file(ours), file(theirs))
-	if err != nil {
-		s.fail(err)
+	merged, _ := s.value("metadata", rest[0], rest[1], rest[2]).value.(map[string]any)
+	if file := (&session{}).value("", files[0], files[1], files[2]); file.ok {
+		merged[knowledge.FileKey] = file.value
 	}
-	merged, err := s.object("metadata", base, ours, theirs)
-	if err != nil {
-		s.fail(err)
-	}
-	maps.Copy(merged, written)
 	return merged
 }
 
@@ -272,7 +266,11 @@ func blockAt(blocks []markdown.Block, line int) string {
 	return path
 }
 
+// links merges links as a set; where one side changed them it has their order too.
 func links(base, ours, theirs []knowledge.Link) []knowledge.Link {
+	if merged, ok := oneSide(base, ours, theirs); ok {
+		return merged
+	}
 	values := map[string]knowledge.Link{}
 	keys := func(list []knowledge.Link) []string {
 		return keysOf(list, values, func(l knowledge.Link) string { return l.Relation + "\x00" + l.Target })
@@ -282,6 +280,17 @@ func links(base, ours, theirs []knowledge.Link) []knowledge.Link {
 		out = append(out, values[key])
 	}
 	return out
+}
+
+// oneSide returns the list of the side that changed it, if no more than one did.
+func oneSide[T comparable](base, ours, theirs []T) ([]T, bool) {
+	switch {
+	case slices.Equal(base, theirs), slices.Equal(ours, theirs):
+		return slices.Concat([]T{}, ours), true
+	case slices.Equal(base, ours):
+		return slices.Concat([]T{}, theirs), true
+	}
+	return nil, false
 }
 
 // keysOf returns the key of each element, once, and notes the elements by it.
@@ -301,6 +310,9 @@ func keysOf[T any](list []T, values map[string]T, key func(T) string) (out []str
 // sources merges field by field the sources that have the same URI, where every URI stands once on each side, and else as
 // values that are there or not.
 func (s *session) sources(base, ours, theirs []knowledge.Source) []knowledge.Source {
+	if merged, ok := oneSide(base, ours, theirs); ok {
+		return merged
+	}
 	key := func(src knowledge.Source) string { return src.URI }
 	for _, list := range [][]knowledge.Source{base, ours, theirs} {
 		if len(keysOf(list, map[string]knowledge.Source{}, key)) < len(list) {

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,11 +80,12 @@ func TestDocumentsMerge(t *testing.T) {
 	theirs.Sources[0].RetrievedAt = "2026-11-25T00:00:00Z"
 	theirs.Sources = append(theirs.Sources, knowledge.Source{URI: "https://c.example"})
 	theirs.Title = "Restore a database"
+	base.Metadata["order"], ours.Metadata["order"], theirs.Metadata["order"] = []any{"a", "b"}, []any{"a", "b"}, []any{"b", "a"}
 	got, err := Documents(base, ours, theirs)
 	require.NoError(t, err)
 	require.Empty(t, got.Conflicts)
 	require.Equal(t, &knowledge.Document{
-		Schema: "note", Title: "Restore a database", Body: strings.Replace(restore, "5 s", "9 s", 1) + "\nDone.\n", Metadata: base.Metadata,
+		Schema: "note", Title: "Restore a database", Body: strings.Replace(restore, "5 s", "9 s", 1) + "\nDone.\n", Metadata: theirs.Metadata,
 		Links: []knowledge.Link{{Relation: "explains", Target: "ops/a"}, {Relation: "explains", Target: "ops/c"}, {Relation: "explains", Target: "ops/d"}},
 		Sources: []knowledge.Source{
 			{URI: "https://a.example", Quote: "one", Hash: "00", RetrievedAt: "2026-11-25T00:00:00Z"}, {URI: "https://b.example"}, {URI: "https://c.example"},
@@ -115,8 +117,12 @@ func TestDocumentsConflicts(t *testing.T) {
 	require.Equal(t, ours, got.Document, "what is not decided says what ours says")
 
 	choices := []Choice{
-		{Path: want[0].Path, Take: TakeTheirs}, {Path: want[1].Path, Take: TakeText, Text: "Wait."}, {Path: want[2].Path, Take: TakeBase},
-		{Path: want[3].Path, Take: TakeTheirs}, {Path: want[4].Path, Take: TakeText, Text: `"four"`}, {Path: want[5].Path, Take: TakeTheirs},
+		{Path: want[0].Path, Take: TakeTheirs},
+		{Path: want[1].Path, Take: TakeText, Text: "Wait."},
+		{Path: want[2].Path, Take: TakeBase},
+		{Path: want[3].Path, Take: TakeTheirs},
+		{Path: want[4].Path, Take: TakeText, Text: `"four"`},
+		{Path: want[5].Path, Take: TakeTheirs},
 	}
 	resolved, err := Resolve(base, ours, theirs, choices)
 	require.NoError(t, err)
@@ -146,6 +152,18 @@ func TestDocumentsConflicts(t *testing.T) {
 		require.ErrorIs(t, err, ErrChoice, text)
 		require.ErrorContains(t, err, text)
 	}
+}
+
+func TestOrderOfTheSideThatChangedIt(t *testing.T) {
+	base, ours, theirs := note("a\n"), note("b\n"), note("a\n")
+	slices.Reverse(theirs.Links)
+	slices.Reverse(theirs.Sources)
+	got, err := Documents(base, ours, theirs)
+	require.NoError(t, err)
+	require.Empty(t, got.Conflicts)
+	require.Equal(t, theirs.Links, got.Document.Links)
+	require.Equal(t, theirs.Sources, got.Document.Sources)
+	require.Equal(t, "b\n", got.Document.Body)
 }
 
 func TestFilesAreNoConflict(t *testing.T) {

@@ -111,8 +111,10 @@ func TestVaultComesBack(t *testing.T) {
 	for _, n := range append(v.Notices, v.Refused...) {
 		text += fmt.Sprintf("%q %s\n", n.Path, n.Reason)
 	}
-	for _, want := range []string{`"latin.md" no note: it is not UTF-8`, `"broken.md" the front matter is no YAML object`, `"index.md" the link to "later" leads nowhere`,
-		`"DB/Plain.md" the link to "../../x.md" leads nowhere`, `"bad\xff.md" no path of a vault: "bad\xff.md" is not UTF-8: rename the file`, `".git/config" no path of a vault`, `"../up.md" no path`} {
+	for _, want := range []string{
+		`"latin.md" no note: it is not UTF-8`, `"broken.md" the front matter is no YAML object`, `"index.md" the link to "later" leads nowhere`,
+		`"DB/Plain.md" the link to "../../x.md" leads nowhere`, `"bad\xff.md" no path of a vault: "bad\xff.md" is not UTF-8: rename the file`, `".git/config" no path of a vault`, `"../up.md" no path`,
+	} {
 		require.Contains(t, text, want)
 	}
 }
@@ -196,7 +198,8 @@ func TestAnyDocumentHasAFile(t *testing.T) {
 		"keys that mean something": {Schema: "runbook", Title: " a ", Body: "#b\n", Metadata: map[string]any{"title": "x", "tartan": "y", "tags": "a, b", "type": "runbook", "inline_tags": []any{"z"}}},
 		"values of every kind": {Schema: "note", Title: "2026-11-25", Metadata: map[string]any{
 			"a": nil, "b": true, "c": json.Number("1e+21"), "d": json.Number("123456789012345680000"), "e": json.Number("-0.5"), "f": "true", "g": "1", "h": "a\nb\r\n---\n\x01\u2028\u0085😀\x7f", "i": []any{}, "j": map[string]any{},
-			"k": map[string]any{"": []any{[]any{"---"}, "- x", "2026-11-25", "2026-13-45", "~", "", " "}}, "l\n": "<<", "<<": "m", "n": json.Number("0")}},
+			"k": map[string]any{"": []any{[]any{"---"}, "- x", "2026-11-25", "2026-13-45", "~", "", " "}}, "l\n": "<<", "<<": "m", "n": json.Number("0"),
+		}},
 		"links and sources": {Schema: "note", Title: "a", Body: "[[it]] - [x] [[b]]\n", Links: []knowledge.Link{{Relation: "r", Target: "t"}}, Sources: []knowledge.Source{{URI: "u", Hash: "h", Quote: "q\n", RetrievedAt: "2026-11-25T00:00:00Z"}}},
 	} {
 		d = stored(t, d)
@@ -238,8 +241,10 @@ func TestSlugs(t *testing.T) {
 }
 
 var (
-	frontPieces = []string{"title: A\n", "title: 'A: b' # c\n", "tags: [x, y]\n", "tags:\n- x\n", "tags: #\n", "aliases: other name\n", "# comment\n", "\n", "n: 0x1F\n", "n: 1_000\n", "f: .inf\n", "d: 2026-11-25\n",
-		"d: 2026-11-25 10:00:00\n", "m: {a: 1, b: [2, ~]}\n", "s: |\n  a\n  b\n", "s: >-\n  a\n\n  b\n", "a: &x 1\nb: *x\n", "<<: {a: 1}\n", "? k\n: v\n", "type: runbook\n", "tartan: {schema: fact}\n", "tartan: no\n", "_vault: 1\n", "x: \"\\u0041\"\n", "ключ: да\n", "a: 1\r\n", "\ttab: 1\n", "--- # doc\n", "...\n", "{a: 1, b: 2}\n"}
+	frontPieces = []string{
+		"title: A\n", "title: 'A: b' # c\n", "tags: [x, y]\n", "tags:\n- x\n", "tags: #\n", "aliases: other name\n", "# comment\n", "\n", "n: 0x1F\n", "n: 1_000\n", "f: .inf\n", "d: 2026-11-25\n",
+		"d: 2026-11-25 10:00:00\n", "m: {a: 1, b: [2, ~]}\n", "s: |\n  a\n  b\n", "s: >-\n  a\n\n  b\n", "a: &x 1\nb: *x\n", "<<: {a: 1}\n", "? k\n: v\n", "type: runbook\n", "tartan: {schema: fact}\n", "tartan: no\n", "_vault: 1\n", "x: \"\\u0041\"\n", "ключ: да\n", "a: 1\r\n", "\ttab: 1\n", "--- # doc\n", "...\n", "{a: 1, b: 2}\n",
+	}
 	bodyPieces = []string{"# Head\n", "## Sub\n", "text #tag\n", "[[n1]]\n", "[[n2|x]] [[none]]\n", "- rel to [[N1]]\n", "- [cat] content (ctx)\n", "- [cat] x\r\n", "```\n[[n1]]\n", "---\n", "\n", "\r\n", "[a](n2.md)\n", "![[pic.png]]\n", "no feed", byteOrderMark, "`[[n1]]` [[n3#x]]\n", "Setext\n===\n", "<!-- [[n1]] -->\n"}
 )
 
