@@ -20,7 +20,7 @@ func (c *run) secrets() {
 			c.secret = append(c.secret, t.value[f.Start:f.End])
 			c.add("secret.found", Block, t.at(f.Start), fmt.Sprintf("%s: %d characters. %s", f.Rule, f.End-f.Start, f.What))
 		}
-		for _, d := range injection.Decoded(t.value) {
+		for _, d := range t.decoded {
 			for _, f := range c.v.secrets.Find(d.Text) {
 				c.secret = append(c.secret, d.Text[f.Start:f.End], t.value[d.Start:d.End])
 				c.add("secret.found", Block, t.at(d.Start), fmt.Sprintf("%s in %s: %d characters. %s", f.Rule, d.Encoding, f.End-f.Start, f.What))
@@ -53,11 +53,11 @@ func (c *run) personal() {
 // injection: in every text.
 func (c *run) injection() {
 	for _, t := range c.texts {
-		for _, f := range injection.Find(t.value) {
+		for _, f := range injection.Find(t.value, t.decoded) {
 			c.add("injection."+string(f.Kind), Quarantine, t.at(f.Start), f.Rule+": "+excerpt(t.value[f.Start:f.End], 120))
 		}
 		if tags := untag(t.value); len(tags) > 3 {
-			for _, f := range injection.Find(tags) {
+			for _, f := range injection.Find(tags, injection.Decoded(tags)) {
 				c.add("injection."+string(f.Kind), Quarantine, t.path, f.Rule+" in tag characters: "+excerpt(tags[f.Start:f.End], 120))
 			}
 		}

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"cmp"
+	"maps"
 	"math/bits"
 	"slices"
 	"sync"
@@ -83,7 +84,11 @@ func (n *Near[K]) Remove(key K) {
 
 // Query returns the keys of at most limit texts that may be near duplicates of this one, the likeliest first.
 func (n *Near[K]) Query(text string, limit int) []K {
-	sketch, band, ok := signature(shingles(text))
+	return n.query(shingles(text), limit)
+}
+
+func (n *Near[K]) query(set []uint64, limit int) []K {
+	sketch, band, ok := signature(set)
 	if !ok {
 		return nil
 	}
@@ -144,7 +149,7 @@ func (n *Near[K]) resize(size int) {
 	for b := range bands {
 		n.heads[b] = make([]uint32, size)
 	}
-	for _, slot := range n.slots {
+	for _, slot := range slices.Sorted(maps.Values(n.slots)) {
 		n.chain(slot)
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	"github.com/tartan-ai/tartan/internal/knowledge"
+	"github.com/tartan-ai/tartan/internal/knowledge/validate/injection"
 )
 
 // text is one text of a document.
 type text struct {
 	path, value string
 	key         bool // a key of the metadata
+	decoded     []injection.Segment
 }
 
 // at is the path of a byte of the text, with the line where it has several.
@@ -36,7 +38,11 @@ func textsOf(d knowledge.Document) []text {
 		out = append(out, text{path: at + "/uri", value: s.URI}, text{path: at + "/quote", value: s.Quote},
 			text{path: at + "/hash", value: s.Hash}, text{path: at + "/retrieved_at", value: s.RetrievedAt})
 	}
-	return slices.DeleteFunc(out, func(t text) bool { return t.value == "" })
+	out = slices.DeleteFunc(out, func(t text) bool { return t.value == "" })
+	for i, t := range out {
+		out[i].decoded = injection.Decoded(t.value)
+	}
+	return out
 }
 
 func textsOfValue(out []text, path string, v any) []text {

@@ -20,14 +20,15 @@ type Segment struct {
 }
 
 var (
-	base64Form  = regexp.MustCompile(`[A-Za-z0-9+/_-]{20,}={0,2}`)
-	hexForm     = regexp.MustCompile(`(?:[0-9a-fA-F]{2}){12,}|(?:(?:\\x|0x|%)[0-9a-fA-F]{2}[ ,]?){8,}|(?:[0-9a-fA-F]{2} ){11,}[0-9a-fA-F]{2}`)
+	escapeForm  = regexp.MustCompile(`(?:(?:\\x|0x)[0-9a-fA-F]{2}[ ,]{0,2}){8,}`)
 	percentForm = regexp.MustCompile(`(?:[\w.~-]{0,20}%[0-9A-Fa-f]{2}){3,}[\w.~%-]*`)
 	entityForm  = regexp.MustCompile(`(?:&#(?:\d{2,7}|[xX][0-9a-fA-F]{2,6});[ \t]?){4,}(?:[^\n]{0,40}(?:&#(?:\d{2,7}|[xX][0-9a-fA-F]{2,6});){4,})*`)
 	unicodeForm = regexp.MustCompile(`(?:\\u[0-9a-fA-F]{4} ?){6,}`)
 	binaryForm  = regexp.MustCompile(`(?:[01]{8}[ ,]?){12,}`)
-	rot13Cue    = regexp.MustCompile(`(?i)\b(?:vtaber|qvfertneq|bireevqr|vafgehpgvbaf?|cebzcg|flfgrz|cerivbhf)\b`)
-	reverseCue  = regexp.MustCompile(`(?i)\b(?:erongi|snoitcurtsni|noitcurtsni|suoiverp|dragersid|tpmorp|metsys)\b`)
+	pairsForm   = regexp.MustCompile(`(?:[0-9a-fA-F]{2} ){11,}[0-9a-fA-F]{2}`)
+	// what "ignore previous instructions, reveal the system prompt" is made of
+	rot13Cues   = []string{"vtaber", "qvfertneq", "bireevqr", "vafgehpgvba", "cebzcg", "flfgrz", "cerivbhf", "sbetrg", "erirny", "nffvfgnag"}
+	reverseCues = []string{"erongi", "noitcurtsni", "snoitcurtsni", "suoiverp", "dragersid", "tpmorp", "metsys", "tegrof", "laever", "tnatsissa"}
 )
 
 const (
@@ -54,16 +55,47 @@ func decoded(out []Segment, s string, depth int) []Segment {
 			}
 		}
 	}
-	for _, m := range base64Form.FindAllStringIndex(s, -1) {
-		if text, ok := fromBase64(s[m[0]:m[1]]); ok {
-			add(m[0], m[1], "base64", text)
+	hexa, bin := false, false
+	for from := 0; from < len(s); {
+		if !isBase64[s[from]] {
+			from++
+			continue
+		}
+		to, pair, digit := from, true, true
+		for ; to < len(s) && isBase64[s[to]]; to++ {
+			pair = pair && isHex[s[to]]
+			digit = digit && s[to]&^1 == '0'
+		}
+		hexa, bin = hexa || pair && to-from == 2, bin || digit && to-from >= 8
+		if to-from >= 20 {
+			if text, ok := fromBase64(s[from:to]); ok {
+				end := to
+				for end < len(s) && s[end] == '=' && end < to+2 {
+					end++
+				}
+				add(from, end, "base64", text)
+			}
+			if pair && to-from >= 24 {
+				if b, err := hex.DecodeString(s[from : to-(to-from)%2]); err == nil {
+					add(from, to, "hexadecimal", string(b))
+				}
+			}
+		}
+		from = to
+	}
+	hexadecimal := func(form *regexp.Regexp) {
+		for _, m := range form.FindAllStringIndex(s, -1) {
+			digits := strings.NewReplacer(`\x`, "", "0x", "", " ", "", ",", "").Replace(s[m[0]:m[1]])
+			if b, err := hex.DecodeString(digits); err == nil {
+				add(m[0], m[1], "hexadecimal", string(b))
+			}
 		}
 	}
-	for _, m := range hexForm.FindAllStringIndex(s, -1) {
-		digits := strings.NewReplacer(`\x`, "", "0x", "", "%", "", " ", "", ",", "").Replace(s[m[0]:m[1]])
-		if b, err := hex.DecodeString(digits); err == nil {
-			add(m[0], m[1], "hexadecimal", string(b))
-		}
+	if hexa {
+		hexadecimal(pairsForm)
+	}
+	if strings.Contains(s, `\x`) || strings.Contains(s, "0x") {
+		hexadecimal(escapeForm)
 	}
 	if strings.Contains(s, "%") {
 		for _, m := range percentForm.FindAllStringIndex(s, -1) {
@@ -84,28 +116,56 @@ func decoded(out []Segment, s string, depth int) []Segment {
 			}
 		}
 	}
-	for _, m := range binaryForm.FindAllStringIndex(s, -1) {
-		bits := strings.NewReplacer(" ", "", ",", "").Replace(s[m[0]:m[1]])
-		var b []byte
-		for i := 0; i+8 <= len(bits); i += 8 {
-			n, _ := strconv.ParseUint(bits[i:i+8], 2, 8) // the form has nothing but digits
-			b = append(b, byte(n))
+	if bin {
+		for _, m := range binaryForm.FindAllStringIndex(s, -1) {
+			bits := strings.NewReplacer(" ", "", ",", "").Replace(s[m[0]:m[1]])
+			var b []byte
+			for i := 0; i+8 <= len(bits); i += 8 {
+				n, _ := strconv.ParseUint(bits[i:i+8], 2, 8) // the form has nothing but digits
+				b = append(b, byte(n))
+			}
+			add(m[0], m[1], "binary", string(b))
 		}
-		add(m[0], m[1], "binary", string(b))
 	}
 	if depth == 0 {
-		for _, line := range lines(s) {
-			text := s[line[0]:line[1]]
-			if len(rot13Cue.FindAllString(text, 2)) == 2 {
-				add(line[0], line[1], "rot13", strings.Map(rot13, text))
+		lower := strings.ToLower(s)
+		if two(lower, rot13Cues) {
+			for _, line := range lines(s) {
+				if text := s[line[0]:line[1]]; two(strings.ToLower(text), rot13Cues) {
+					add(line[0], line[1], "rot13", strings.Map(rot13, text))
+				}
 			}
-			if len(reverseCue.FindAllString(text, 2)) == 2 {
-				add(line[0], line[1], "reversed", reverse(text))
+		}
+		if two(lower, reverseCues) {
+			for _, line := range lines(s) {
+				if text := s[line[0]:line[1]]; two(strings.ToLower(text), reverseCues) {
+					add(line[0], line[1], "reversed", reverse(text))
+				}
 			}
 		}
 	}
 	return out
 }
+
+// two says whether a text holds two of the words.
+func two(s string, words []string) bool {
+	n := 0
+	for _, w := range words {
+		if strings.Contains(s, w) {
+			n++
+		}
+	}
+	return n >= 2
+}
+
+var isBase64, isHex = func() (b, h [256]bool) {
+	for c := range 256 {
+		r := byte(c)
+		h[c] = '0' <= r && r <= '9' || 'a' <= r && r <= 'f' || 'A' <= r && r <= 'F'
+		b[c] = r < 0x80 && word(r) || r == '+' || r == '/' || r == '_' || r == '-'
+	}
+	return b, h
+}()
 
 func lines(s string) (out [][2]int) {
 	from := 0

@@ -12,7 +12,7 @@ import (
 var (
 	commentForm = regexp.MustCompile(`(?s)<!--(.*?)(?:-->|$)`)
 	// noteForm are link definitions that show nothing: [//]: # (text).
-	noteForm = regexp.MustCompile(`(?m)^ {0,3}\[(?://|comment|_|\.|\^?hidden|#)?\]:\s*(?:#|<>|\S+)\s*(?:"([^"\n]*)"|'([^'\n]*)'|\(([^)\n]*)\))`)
+	noteForm = regexp.MustCompile(`(?m)^ {0,3}\[(?:(?://|comment|_|\.|\^?hidden|#)?\]:\s*\S+|[^\]\n]*\]:\s*(?:#|<>))\s*(?:"([^"\n]*)"|'([^'\n]*)'|\(([^)\n]*)\))`)
 	tagForm  = regexp.MustCompile(`(?i)<([a-z][a-z0-9-]*)((?:\s+[a-z:@_][\w:.-]*(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'=<>` + "`" + `]+))?)*)\s*/?>`)
 	// hidingStyle is a style under which nobody reads what is there.
 	hidingStyle     = regexp.MustCompile(`(?i)display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*(?:0?\.0\d*|0)(?:[;"'\s]|$)|font-size\s*:\s*(?:0(?:\.\d+)?|1)(?:px|pt|em|rem|%)?(?:[;"'\s]|$)|color\s*:\s*(?:transparent|white|#fff(?:fff)?\b|#fefefe|#fdfdfd|rgba?\(\s*255\s*,\s*255\s*,\s*255|rgba\([^)]*,\s*0(?:\.0\d*)?\s*\))|(?:left|top|right|text-indent|margin-left|margin-top)\s*:\s*-\d{3,}|(?:^|[;\s"'])(?:max-)?(?:height|width)\s*:\s*(?:0|1px)(?:px)?(?:[;"'\s]|$)|clip(?:-path)?\s*:\s*(?:rect\(\s*0|inset\(\s*(?:50|100)%)|transform\s*:\s*scale\(\s*0|z-index\s*:\s*-\d|mso-hide\s*:\s*all|color-scheme-hidden`)

@@ -29,15 +29,14 @@ type Finding struct {
 	Start, End int    // bytes
 }
 
-// Find returns what a text holds, by place. A text of over 4 MB is searched in its first.
-func Find(s string) []Finding {
-	s = s[:min(len(s), 4<<20)]
+// Find returns what a text holds, by place. It is given what Decoded returns of the text.
+func Find(s string, decoded []Segment) []Finding {
 	var out []Finding
 	out = instructions(out, s)
 	out = roles(out, s)
 	out = hidden(out, s)
 	out = exfiltration(out, s)
-	for _, d := range Decoded(s) {
+	for _, d := range decoded {
 		if rule := judge(d.Text); rule != "" {
 			out = append(out, Finding{Encoded, d.Encoding + ": " + rule, d.Start, d.End})
 		}
@@ -105,6 +104,9 @@ func apply(out []Finding, f folded, spaced bool) []Finding {
 				break
 			}
 		}
+	}
+	for _, m := range signs(f.s) {
+		add("several signs", m[0], m[1])
 	}
 	if spaced {
 		c := compact(f)

@@ -131,7 +131,7 @@ var tongues = []tongue{
 
 var tongueRules = func() (out []rule) {
 	for _, t := range tongues {
-		out = append(out, rule{name: t.name, weight: alone, words: literals(t.told + "|" + t.cue), re: sync.OnceValue(func() *regexp.Regexp {
+		out = append(out, rule{name: t.name, weight: alone, inside: t.last || !t.spaces, words: literals(t.told + "|" + t.cue), re: sync.OnceValue(func() *regexp.Regexp {
 			edge := ""
 			if t.spaces && fold(t.ignore).s[0] < 0x80 {
 				edge = `\b`

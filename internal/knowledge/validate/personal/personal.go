@@ -47,33 +47,58 @@ func Find(s string) (out []Finding) {
 	if !strings.ContainsAny(s, "0123456789@") {
 		return nil
 	}
-	taken := func(start, end int) bool {
-		return slices.ContainsFunc(out, func(f Finding) bool { return start < f.End && f.Start < end })
-	}
-	add := func(kind Kind, form string, start, end int) {
-		if !taken(start, end) {
-			out = append(out, Finding{kind, form, start, end})
-		}
-	}
 	if strings.Contains(s, "@") {
 		for _, m := range emailForm.FindAllStringIndex(s, -1) {
 			if email(s, m[0], m[1]) {
-				add(Email, "", m[0], m[1])
+				out = append(out, Finding{Email, "", m[0], m[1]})
 			}
 		}
 	}
-	for _, m := range ibanForm.FindAllStringIndex(s, -1) {
+	for from := 0; from < len(s); {
+		to := from + 1 + strings.IndexByte(s[from:], '\n')
+		if to == from {
+			to = len(s)
+		}
+		// numbers have seven digits and more; addresses of the internet fewer, and signs
+		if n := digits(s[from:to]); n >= 7 || n >= 4 && strings.Count(s[from:to], ".") >= 3 || strings.Count(s[from:to], ":") >= 2 {
+			out = inLine(out, s, from, to)
+		}
+		from = to
+	}
+	slices.SortFunc(out, func(a, b Finding) int { return a.Start - b.Start })
+	return out
+}
+
+// inLine finds what has digits in a line of a text.
+func inLine(out []Finding, s string, from, to int) []Finding {
+	add := func(kind Kind, form string, start, end int) {
+		if !slices.ContainsFunc(out, func(f Finding) bool { return start < f.End && f.Start < end }) {
+			out = append(out, Finding{kind, form, start, end})
+		}
+	}
+	places := func(form *regexp.Regexp) [][]int {
+		all := form.FindAllStringSubmatchIndex(s[from:to], -1)
+		for _, m := range all {
+			for i := range m {
+				if m[i] >= 0 {
+					m[i] += from
+				}
+			}
+		}
+		return all
+	}
+	for _, m := range places(ibanForm) {
 		if n := iban(s[m[0]:m[1]]); n > 0 && !within(s, m[0], m[0]+n) {
 			add(IBAN, s[m[0]:m[0]+2], m[0], m[0]+n)
 		}
 	}
-	for _, m := range cardForm.FindAllStringIndex(s, -1) {
+	for _, m := range places(cardForm) {
 		if network := card(s[m[0]:m[1]]); network != "" && !within(s, m[0], m[1]) && !decimal(s, m[0], m[1]) {
 			add(Card, network, m[0], m[1])
 		}
 	}
 	for _, n := range national {
-		for _, m := range n.form.FindAllStringIndex(s, -1) {
+		for _, m := range places(n.form) {
 			if within(s, m[0], m[1]) || decimal(s, m[0], m[1]) || n.near != nil && !n.near.MatchString(s[max(0, m[0]-60):m[0]]) {
 				continue
 			}
@@ -82,17 +107,17 @@ func Find(s string) (out []Finding) {
 			}
 		}
 	}
-	for _, m := range ipv4Form.FindAllStringIndex(s, -1) {
+	for _, m := range places(ipv4Form) {
 		if a, err := netip.ParseAddr(s[m[0]:m[1]]); err == nil && public(a) && !within(s, m[0], m[1]) && !decimal(s, m[0], m[1]) && !version(s, m[0]) {
 			add(IP, "v4", m[0], m[1])
 		}
 	}
-	for _, m := range ipv6Form.FindAllStringIndex(s, -1) {
+	for _, m := range places(ipv6Form) {
 		if a, err := netip.ParseAddr(s[m[0]:m[1]]); err == nil && a.Is6() && public(a) && !within(s, m[0], m[1]) {
 			add(IP, "v6", m[0], m[1])
 		}
 	}
-	for _, m := range phoneForm.FindAllStringSubmatchIndex(s, -1) {
+	for _, m := range places(phoneForm) {
 		start, end := m[0], m[1]
 		if m[6] >= 0 { // after a word
 			start, end = m[6], m[7]
@@ -104,7 +129,6 @@ func Find(s string) (out []Finding) {
 			add(Phone, "", start, end)
 		}
 	}
-	slices.SortFunc(out, func(a, b Finding) int { return a.Start - b.Start })
 	return out
 }
 

@@ -20,6 +20,11 @@ func own() []*rule {
 			Keywords: []string{"password", "passwd", "passwort", "passphrase", "contraseña", "pwd", "senha", "mot de passe"}, refuse: ordinary,
 		},
 		{
+			ID: "tartan-aws-secret", Description: "Secret access key of AWS.",
+			Regex:    `(?i)aws_?(?:secret_?)?(?:access_?)?(?:secret_?)?key(?:["']?\s{0,3}[:=]\s{0,3}|\s{1,3})["']?([a-z0-9/+]{40})(?:[^a-z0-9/+=]|$)`,
+			Keywords: []string{"aws_", "awssecret", "awsaccess"}, Entropy: 3.5, refuse: func(s string) bool { return strings.Contains(s, "EXAMPLE") },
+		},
+		{
 			ID: "tartan-authorization", Description: "Credentials in a header.",
 			Regex:    `(?i)\bauthorization["']?\s{0,3}[:=]\s{0,3}["']?(?:basic|bearer|token|digest)\s+([a-z0-9+/_.=~-]{12,})`,
 			Keywords: []string{"authorization"}, Entropy: 3, refuse: placeholder,
@@ -39,7 +44,7 @@ func own() []*rule {
 
 var (
 	// placeholderForm is what stands where a password would: variables, templates, marks of omission, names for it.
-	placeholderForm = regexp.MustCompile(`(?i)^(?:[<\[{(%$].*|.*[>\]})]|\$\{?\w+\}?|%\w+%|\{\{.*|[*.x•#_-]+|\w*(?:your|my|the|some|example|sample|dummy|placeholder|redacted|removed|changeme|change[-_]?me|insert|replace|todo|xxx+|\*\*\*+|\.\.\.)[\w-]*|(?:db_?|user_?|admin_?)?(?:password|passwd|pass|pwd|secret|token|null|none|nil|true|false|undefined|empty|string|value|username|user)\d{0,2}|env[.:(].*|os\..*|process\..*|secrets?[./].*|vault[.:/].*|op://.*|file:.*|var\..*|config\..*|settings\..*|[a-z_]+\(.*)$`)
+	placeholderForm = regexp.MustCompile(`(?i)^(?:<.*|.*>|\[.*\]|\{.*|\$[\w{(].*|%\w+%|%[sdv]|[*.x•#_-]+|\w*(?:your|my|the|some|example|sample|dummy|placeholder|redacted|removed|changeme|change[-_]?me|insert|replace|todo|xxx+|\*\*\*+|\.\.\.)[\w-]*|(?:db_?|user_?|admin_?)?(?:password|passwd|pass|pwd|secret|token|null|none|nil|true|false|undefined|empty|string|value|username|user)\d{0,2}|env[.:(].*|os\..*|process\..*|secrets?[./].*|vault[.:/].*|op://.*|file:.*|var\..*|config\..*|settings\..*|[a-z_]+\(.*)$`)
 	// nameForm is a variable, a path or a word of prose.
 	nameForm = regexp.MustCompile(`^(?:[a-z]+(?:[._/-][a-z]+)*|[A-Z]+(?:_[A-Z]+)*|[A-Z]?[a-z]+(?:[A-Z][a-z]+)*|/[\w./-]+|~/.*|\./.*)[.:!?)]*$`)
 )
@@ -63,6 +68,9 @@ func ordinary(s string) bool {
 		default:
 			kinds[2] = true
 		}
+	}
+	if kinds[1] && len(kinds) == 1 { // letters alone: random ones have capitals anywhere
+		return len(s) < 12 || strings.ToLower(s) == s || strings.ToUpper(s) == s || Entropy(s) < 3
 	}
 	return len(kinds) < 2 || !kinds[1] && len(s) < 8
 }
