@@ -21,7 +21,8 @@ const (
 
 // kindOf says what the target of a link is.
 func kindOf(target string) targetKind {
-	if library, id, ok := strings.Cut(strings.TrimPrefix(target, "pattern:"), "/"); ok && strings.HasPrefix(target, "pattern:") {
+	if pattern, ok := strings.CutPrefix(target, "pattern:"); ok {
+		library, id, _ := strings.Cut(pattern, "/")
 		if library == "" || id == "" || strings.ContainsFunc(target, isBlank) {
 			return noTarget
 		}

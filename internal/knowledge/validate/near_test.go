@@ -52,6 +52,16 @@ func (w writer) text(words int) string {
 	return b.String()
 }
 
+// secret is random letters and digits.
+func (w writer) secret(n int) string {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = letters[w.IntN(len(letters))]
+	}
+	return string(b)
+}
+
 // edit changes a share of the words, and moves, adds and drops a sentence now and then: a near duplicate as people make
 // them.
 func (w writer) edit(text string, share float64) string {

@@ -59,8 +59,8 @@ func Find(s string) (out []Finding) {
 		if to == from {
 			to = len(s)
 		}
-		// numbers have seven digits and more; addresses of the internet fewer, and signs
-		if n := digits(s[from:to]); n >= 7 || n >= 4 && strings.Count(s[from:to], ".") >= 3 || strings.Count(s[from:to], ":") >= 2 {
+		// numbers have six digits and more; addresses of the internet fewer, and signs
+		if n := digits(s[from:to]); n >= 6 || n >= 4 && strings.Count(s[from:to], ".") >= 3 || strings.Count(s[from:to], ":") >= 2 {
 			out = inLine(out, s, from, to)
 		}
 		from = to
@@ -121,6 +121,9 @@ func inLine(out []Finding, s string, from, to int) []Finding {
 		start, end := m[0], m[1]
 		if m[6] >= 0 { // after a word
 			start, end = m[6], m[7]
+		}
+		if s[start] == '0' && m[6] < 0 && start > 1 && s[start-1] == ' ' && wordByte(s[start-2]) {
+			continue // in the middle of a longer number
 		}
 		if m[2] >= 0 && s[m[2]:m[3]] != s[m[4]:m[5]] {
 			continue
@@ -199,7 +202,7 @@ func version(s string, start int) bool {
 	return strings.HasSuffix(before, "v") || strings.Contains(before, "version") || strings.Contains(before, "release")
 }
 
-var dateForm = regexp.MustCompile(`^\(?(?:\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{4}|\d{4}[-–/]\d{4})`)
+var dateForm = regexp.MustCompile(`^\(?(?:(?:19|20)\d{2}[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])\b|(?:0?[1-9]|[12]\d|3[01])[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:19|20)\d{2}\b|(?:19|20)\d{2}[-–/](?:19|20)\d{2}\b)`)
 
 func date(s string) bool { return dateForm.MatchString(s) }
 
