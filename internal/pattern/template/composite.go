@@ -168,28 +168,38 @@ func extendPath(m []byte, b int) int {
 
 // calendar recognises a date that starts with the English name of a day or month: Mon Jul  9 22:53:22 2005, Jul 9 22:53:22.
 func calendar(m []byte, i int) (end int, ok bool) {
-	switch string(m[i : i+3]) {
-	case "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun":
-		j := i + 3
-		if j < len(m) && m[j] == ',' {
-			j++
-		}
-		j = blanks(m, j)
-		if j == i+3 || j+3 > len(m) {
-			return 0, false
-		}
-		return monthDay(m, j)
+	if !isDay(m[i : i+3]) {
+		return monthDay(m, i)
 	}
-	return monthDay(m, i)
+	j := i + 3
+	if j < len(m) && m[j] == ',' {
+		j++
+	}
+	j = blanks(m, j)
+	if j == i+3 || j+3 > len(m) {
+		return 0, false
+	}
+	return monthDay(m, j)
+}
+
+func isDay(w []byte) bool {
+	switch string(w) {
+	case "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun":
+		return true
+	}
+	return false
+}
+
+func isMonth(w []byte) bool {
+	switch string(w) {
+	case "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec":
+		return true
+	}
+	return false
 }
 
 func monthDay(m []byte, i int) (end int, ok bool) {
-	if i+3 > len(m) {
-		return 0, false
-	}
-	switch string(m[i : i+3]) {
-	case "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec":
-	default:
+	if i+3 > len(m) || !isMonth(m[i:i+3]) {
 		return 0, false
 	}
 	d := blanks(m, i+3)

@@ -51,10 +51,10 @@ func hashBytes(b []byte) uint64 {
 // spread makes of the first n bytes of x, 1 to 8, what hashBytes takes for the end of a text.
 func spread(x uint64, n int) uint64 {
 	top := 8 * uint(n)
-	if n >= 4 {
-		return x&0xffffffff | x>>((top-32)&63)<<32
-	}
-	return x&0xff | x>>(top>>1&24)&0xff<<8 | x>>((top-8)&63)&0xff<<16
+	long := x&0xffffffff | x>>((top-32)&63)<<32
+	short := x&0xff | x>>(top>>1&24)&0xff<<8 | x>>((top-8)&63)&0xff<<16
+	isShort := uint64(int64(n-4) >> 63) // not a branch: lengths cannot be foretold
+	return long&^isShort | short&isShort
 }
 
 // load returns eight bytes of b from i on, the first in the lowest byte, with zeros behind the end.

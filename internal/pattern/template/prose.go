@@ -5,23 +5,32 @@ import (
 	"math/bits"
 )
 
-// prose reads on from i what is plain and common: words of up to 15 letters, numbers of up to 7 digits and simple delimiters. It
-// does what space, punct and run would do with them, but eight bytes at a time and with its sums in registers, and returns where it
-// met anything else. It writes no text.
+// prose reads on from i what is common: words, numbers and other values that join nothing, and simple delimiters. It does what space,
+// punct and run would do with them, but eight bytes at a time and with its sums in registers, and returns where it met anything
+// else. It writes no text.
 func (s *scanner) prose(m []byte, i int) int {
 	tokens := (*[maxTokens]token)(s.tokens[:maxTokens])
 	k, ahead := len(s.tokens), s.n-i // the text is ahead of the message by so much
 	sum, skel, check, gap := s.sum, s.skel, s.check, s.gap
+	room := 64 - 8*(s.n-s.gapAt) // bits of gap that are free
+	if s.n == 0 && m[i] == ' ' {
+		return i
+	}
 	for k < maxTokens-1 && i < len(m) && i+ahead < maxText {
 		if c := m[i]; needs[c] != 0 {
-			if gap >= 1<<56 || c == ' ' && i+ahead == 0 || !simple(m, i, gap) {
+			need, next := needs[c], atEnd
+			if i+1 < len(m) {
+				next = follows[m[i+1]]
+			}
+			if need&next == 0 || room <= 0 || need&special != 0 && !simple(m, i, gap, tokens[:k]) {
 				break
 			}
-			if c == '(' || c == ')' || c == '{' {
+			if need&bracket != 0 {
 				s.round = c == '('
 			}
 			skel = (skel + uint64(c) + 1) * k1
-			gap |= uint64(c) << ((71 - uint(bits.LeadingZeros64(gap))) & 0x38)
+			gap |= uint64(c) << (-room & 63)
+			room -= 8
 			i++
 			continue
 		}
@@ -35,70 +44,140 @@ func (s *scanner) prose(m []byte, i int) int {
 			x = load(m, i)
 		}
 		var h, proof uint64
-		what := kindWord
+		what, prefix := kindWord, 0
 		w := letters(x)
-		switch {
-		case w >= 8:
-			if w, h, proof = longWord(m, i, x, check^gap); w == 0 {
-				goto out
-			}
-		case w > 0 && w < 7 && digit(byte(x>>(8*uint(w)))):
-			if w, what = hexWord(m, i, x, gap); w == 0 {
-				goto out
-			}
-			h, proof = slotHash(what), foldSlot(check^gap, what)
-			s.before = check ^ gap
-		case w > 0:
-			if w <= 5 && (w == 3 && x&0x20 == 0 || gap != ' ' && afterKey(gap) && isTruth(m[i:i+w])) {
-				goto out // Mon, Jan; true
-			}
-			y := uint64(w)*k1 ^ spread(x, w)
-			proof = fold(check^gap, y^secret[0])
-			h = y * k2
-			h ^= h >> 29
-		case digit(byte(x)):
-			if w, what = figures(m, i, x, gap); w == 0 {
-				if w, what = hexWord(m, i, x, gap); w == 0 {
-					goto out
-				}
-			}
-			h, proof = slotHash(what), foldSlot(check^gap, what)
-			s.before = check ^ gap
-		default:
-			goto out
-		}
 		j := i + w
-		spaced := j+1 < len(m) && m[j] == ' ' && m[j+1] > ' '
-		if !spaced && what == kindWord && !ended(m, j) {
-			if w = compound(m, i, j) - i; w <= 0 {
-				break
+		switch {
+		case w == 0:
+			j, what, prefix = value(m, i, x)
+		case w < 8:
+			if w == 3 && x&0x20 == 0 && (isDay(m[i:j]) || isMonth(m[i:j])) || gap != ' ' && afterKey(gap) && isTruth(m[i:j]) {
+				j = i // Mon, Jan; true
+			} else if blank(m, j) || ended(m, j) {
+				y := uint64(w)*k1 ^ spread(x, w)
+				proof = fold(check^gap, y^secret[0])
+				h = y * k2
+				h ^= h >> 29
+			} else {
+				j, what, prefix = further(m, i, j, x)
 			}
-			j = i + w
+		default:
+			w, h, proof = longWord(m, i, x, check^gap)
+			if j = i + w; w > 0 && !blank(m, j) && !ended(m, j) {
+				h = 0
+				j, what, prefix = further(m, i, j, x)
+			}
+		}
+		if j == i {
+			break
+		}
+		n := j - i
+		if what != kindWord {
+			if k > 0 && tokens[k-1].kind != kindWord && (!s.round && (byte(gap) == ',' || byte(gap) == ';') || what == kindTime && gap == ' ') {
+				break // it may join what is before it
+			}
+			s.before = check ^ gap
+			n = prefix + 1
+			if prefix > 0 {
+				text := append(append(s.prefix[:0], m[i:i+prefix]...), byte(what))
+				h, proof = hashBytes(text), foldBytes(check^gap, text)
+			} else {
+				h, proof = slotHash(what), foldSlot(check^gap, what)
+			}
+		} else if h == 0 {
 			h, proof = hashBytes(m[i:j]), foldBytes(check^gap, m[i:j])
 		}
 		t := &tokens[k]
-		n := w
-		if what != kindWord {
-			n = 1
-		}
-		t.start, t.end, t.slotStart, t.textStart, t.textEnd = int32(i), int32(j), int32(i), int32(i+ahead), int32(i+ahead+n)
-		t.hash, t.kind, t.prefixed = h, what, false
+		t.start, t.end, t.slotStart, t.textStart, t.textEnd = int32(i), int32(j), int32(i+prefix), int32(i+ahead), int32(i+ahead+n)
+		t.hash, t.kind, t.prefixed = h, what, prefix > 0
 		sum += mixAt(h, k)
 		k++
+		ahead += n - (j - i)
 		i = j
-		ahead += n - w
 		check, gap, skel = proof, 0, (skel+0x1ff)*k1
 		s.mark, s.markCheck, s.gapAt = skel, check, i+ahead
-		if spaced {
-			gap, skel = ' ', (skel+' '+1)*k1
+		room = 64
+		if blank(m, i) {
+			gap, room, skel = ' ', 56, (skel+' '+1)*k1
 			i++
 		}
 	}
-out:
 	s.tokens = s.tokens[:k]
 	s.n = i + ahead
 	s.sum, s.skel, s.check, s.gap = sum, skel, check, gap
 	return i
+}
+
+// blank reports whether a single blank stands at i, and something behind it.
+func blank(m []byte, i int) bool { return i+1 < len(m) && m[i] == ' ' && m[i+1] > ' ' }
+
+// further returns where the token ends that begins with the letters m[i:j], which do not end there, what it is and how many of its
+// bytes are a literal prefix. Its first eight bytes are x. The end is i if run has to say.
+func further(m []byte, i, j int, x uint64) (end int, k kind, prefix int) {
+	switch c := m[j]; {
+	case c == ':':
+		if m[j+1] == '/' && j+2 < len(m) && m[j+2] == '/' {
+			return toEnd(m, untilBlank(m, j+3)), kindURL, 0
+		}
+		if n := j - i; n > 4 || n > 1 && !allHex(m[i:j]) {
+			return j, kindWord, 0
+		}
+		return i, kindWord, 0
+	case digit(c) && j-i < 7:
+		if w, k := hexWord(m, i, x); w > 0 {
+			return i + w, k, 0
+		}
+	default:
+		if e := compound(m, i, j); e > 0 {
+			return e, kindWord, 0
+		}
+	}
+	return wordAt(m, i, j)
+}
+
+// value is further of what does not begin with a letter.
+func value(m []byte, i int, x uint64) (end int, k kind, prefix int) {
+	if digit(byte(x)) {
+		w, k := figures(m, i, x)
+		if w == 0 {
+			w, k = hexWord(m, i, x)
+		}
+		if w > 0 {
+			return i + w, k, 0
+		}
+		return wordAt(m, i, i)
+	}
+	if classOf[m[i]]&isPunct != 0 && i+1 < len(m) && classOf[m[i+1]]&isWord != 0 {
+		return wordAt(m, i, i+1)
+	}
+	return i, kindWord, 0
+}
+
+// wordAt is further of any word but one of letters alone.
+func wordAt(m []byte, i, j int) (end int, k kind, prefix int) {
+	from, flags, last := j, classOf[m[i]], class(0)
+	for ; j < len(m); j++ {
+		c := classOf[m[j]]
+		if c&(isWord|isPunct) == 0 {
+			break
+		}
+		if c&(isHigh|isControl) != 0 || c&last&isPunct != 0 {
+			return i, kindWord, 0
+		}
+		flags |= c
+		last = c
+	}
+	if last&isTrailing != 0 {
+		j--
+	}
+	if j == from || j-i > maxWord {
+		return i, kindWord, 0
+	}
+	k, prefix, end = classify(m, i, j, flags)
+	if k == kindWord {
+		return j, k, 0
+	}
+	return toEnd(m, end), k, prefix
 }
 
 // longWord returns the length, hash and proof of a word of 8 to 15 letters, the first of which are x; the length is 0 if it has more.
@@ -142,16 +221,24 @@ func ended(m []byte, j int) bool {
 	return j >= len(m) || ends[m[j]] || (m[j] == ':' || m[j] == '.') && (j+1 == len(m) || m[j+1] == ' ')
 }
 
-// simple reports whether the byte at i is a delimiter that says nothing of what follows; gap is the delimiters before it.
-func simple(m []byte, i int, gap uint64) bool {
-	need, next := needs[m[i]], atEnd
-	if i+1 < len(m) {
-		next = follows[m[i+1]]
+// simple reports whether a special delimiter at i says nothing of what follows, which it may be before; gap is the delimiters before
+// it, behind the tokens.
+func simple(m []byte, i int, gap uint64, tokens []token) bool {
+	switch c := m[i]; c {
+	case '(': // a size that says again what stands before it
+		n := len(tokens)
+		return gap != ' ' || n < 2 || tokens[n-2].kind != kindNumber || !digit(m[i+1])
+	case '[', '{':
+		return wordList(m, i+1, closing(c)) == 0
 	}
-	if need&next == 0 {
-		return false
+	if gap == 0 || gap == ' ' || m[i-1] != ' ' && m[i-1] != '=' && m[i-1] != ':' || quotes(m, i) {
+		return true
 	}
-	return need&notValue == 0 || gap == 0 || gap == ' ' || m[i-1] != ' ' && m[i-1] != '=' && m[i-1] != ':' || quotes(m, i)
+	if len(tokens) == 0 {
+		return true
+	}
+	last := &tokens[len(tokens)-1]
+	return last.kind == kindWord && isMessageKey(m[last.start:last.end])
 }
 
 // quotes reports whether the quote at i opens a value in which there is no white space and no backslash, and which is not empty.
@@ -166,10 +253,7 @@ func quotes(m []byte, i int) bool {
 
 // figures returns the length and kind of a number or IPv4 address at i, whose first eight bytes are x, that nothing joins or
 // extends; the length is 0 if that is not what it is.
-func figures(m []byte, i int, x, gap uint64) (w int, k kind) {
-	if byte(gap) == ',' || byte(gap) == ';' {
-		return 0, kindWord
-	}
+func figures(m []byte, i int, x uint64) (w int, k kind) {
 	w, dots := decimal(x)
 	if w == 8 {
 		more, moreDots := decimal(load(m, min(i+8, len(m))))
@@ -200,10 +284,7 @@ func figures(m []byte, i int, x, gap uint64) (w int, k kind) {
 
 // hexWord returns the length and kind of a UUID, of hex digits behind 0x, or of eight and more hex digits that are no number with a
 // unit, at i, whose first eight bytes are x; the length is 0 if that is not what it is, or if something joins it.
-func hexWord(m []byte, i int, x, gap uint64) (w int, k kind) {
-	if byte(gap) == ',' || byte(gap) == ';' {
-		return 0, kindWord
-	}
+func hexWord(m []byte, i int, x uint64) (w int, k kind) {
 	if x&0xffff|0x2000 == '0'|'x'<<8 {
 		j := hexRun(m, i+2)
 		if j == i+2 || j-i > maxWord || !ended(m, j) {
@@ -249,9 +330,10 @@ const (
 	figure
 	space
 	atEnd
+	shut // what leaves the place before it empty
 	other
-	quote
-	notValue // in needs: a quote, which must not open the value of a key
+	special // in needs: what follows is to be looked at
+	bracket // in needs
 )
 
 var follows = func() (t [256]byte) {
@@ -267,22 +349,27 @@ var follows = func() (t [256]byte) {
 			t[b] = other
 		}
 	}
-	t['"'] = other | quote
+	for _, b := range []byte(",;.)]}") {
+		t[b] = shut
+	}
 	return t
 }()
 
 var needs = func() (t [256]byte) {
-	const something = letter | figure | other
-	for _, b := range []byte("),:;>]}|`") {
+	const something = letter | figure | other | shut
+	for _, b := range []byte(",:;>]}|`") {
 		t[b] = something | space | atEnd
 	}
 	for _, b := range []byte(`"'`) {
-		t[b] = something | space | atEnd | notValue
+		t[b] = something | space | atEnd | special
 	}
 	t['.'] = space | atEnd
 	t[' '] = something
-	t['='] = letter | figure
-	t['('] = letter
-	t['{'] = quote
+	t['='] = letter | figure | other
+	t[')'] = something | space | atEnd | bracket
+	for _, b := range []byte("([{") {
+		t[b] = letter | figure | other | special | bracket
+	}
+	t['<'] = letter
 	return t
 }()
