@@ -97,6 +97,8 @@ func FuzzScan(f *testing.F) {
 
 func FuzzLearn(f *testing.F) {
 	f.Add([]byte("a b\na c\nx=1 y\nx=2 y"), uint8(2))
+	f.Add([]byte("0000000000 00000000000000000000000=0\n\x17=\x92'0="), uint8(8))
+	f.Add([]byte("a []\na [] 5\n[] b\n[] 5 b\n[]\n[] 5"), uint8(1))
 	f.Fuzz(func(t *testing.T, text []byte, chunk uint8) {
 		if len(text) > 1<<14 {
 			return

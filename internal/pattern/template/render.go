@@ -286,9 +286,16 @@ func (d *span) compare(x, y []part) {
 	}
 	d.lead = min(d.lead, d.least-1)
 	d.trail = min(d.trail, d.least-1-d.lead)
-	for k := range x {
-		d.full = d.full || x[k].void != (k < len(y) && y[k].void)
+	d.full = d.full || !sameVoids(x, y)
+}
+
+// sameVoids reports whether the same slots of two runs never held anything; if the runs differ in length, whether none is such a slot.
+func sameVoids(x, y []part) bool {
+	if len(x) == len(y) {
+		return slices.EqualFunc(x, y, func(a, b part) bool { return a.void == b.void })
 	}
+	void := func(p part) bool { return p.void }
+	return !slices.ContainsFunc(x, void) && !slices.ContainsFunc(y, void)
 }
 
 // visit calls fn with each part, its element, and whether it joins the slot before it.
