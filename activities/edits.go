@@ -135,15 +135,14 @@ func (in EditInput) lock(ctx context.Context, tx pgx.Tx) (lib postgres.Library, 
 	if err != nil {
 		return lib, err
 	}
-	if lib.Kind != KindLines && lib.Kind != KindRecord {
-		return lib, final(WrongLibrary, nil, fmt.Sprintf("library %q is of kind %s: only patterns of lines and records are edited", lib.Name, lib.Kind))
-	}
 	return postgres.LockLibrary(ctx, tx, lib.ID)
 }
 
 // make applies the edits one after the other, each to the library that those before it made.
 func (p *Edits) make(ctx context.Context, tx pgx.Tx, lib postgres.Library, ledger edit.Ledger, in EditInput) (made edit.Ledger, err error) {
-	info := activity.GetInfo(ctx)
+	if lib.Kind != KindLines && lib.Kind != KindRecord {
+		return say(ctx, tx, lib, ledger, in)
+	}
 	at := time.Now().UTC().Truncate(time.Microsecond) // as the database keeps it
 	err = p.Libraries.Edit(ctx, tx, lib, func(l *template.Library) (touched bool, err error) {
 		for seq, e := range in.Edits {
@@ -155,7 +154,7 @@ func (p *Edits) make(ctx context.Context, tx pgx.Tx, lib postgres.Library, ledge
 				return touched, inBatch(err, seq, len(in.Edits))
 			}
 			touched = true
-			entry.Author, entry.Reason, entry.WorkflowID, entry.Seq, entry.At = in.Caller.UserID, in.Reason, info.WorkflowExecution.ID, seq, at
+			in.sign(ctx, &entry, seq, at)
 			ledger = append(ledger, entry)
 			revision, err := postgres.SaveEdit(ctx, tx, lib, ledger, change)
 			if err != nil {
@@ -167,6 +166,41 @@ func (p *Edits) make(ctx context.Context, tx pgx.Tx, lib postgres.Library, ledge
 		return touched, nil
 	})
 	return made, err
+}
+
+// say makes edits of a library of texts or series, whose patterns have no templates.
+func say(ctx context.Context, tx pgx.Tx, lib postgres.Library, ledger edit.Ledger, in EditInput) (made edit.Ledger, err error) {
+	at := time.Now().UTC().Truncate(time.Microsecond)
+	of := edit.Library{Kind: lib.Kind}
+	if of.Versions, err = postgres.SeriesVersions(ctx, tx, lib.ID); err != nil {
+		return nil, err
+	}
+	for seq, e := range in.Edits {
+		if err := resolve(ctx, tx, lib.ID, &e); err != nil {
+			return nil, err
+		}
+		rows, err := postgres.PatternsByID(ctx, tx, lib.ID, e.Patterns)
+		if err != nil {
+			return nil, err
+		}
+		of.Has = func(id pattern.ID) bool { return rows[id].State == postgres.StateActive }
+		entry, err := edit.Say(of, ledger, e)
+		if err != nil {
+			return nil, inBatch(err, seq, len(in.Edits))
+		}
+		in.sign(ctx, &entry, seq, at)
+		ledger = append(ledger, entry)
+		if entry.Revision, err = postgres.SaveEdit(ctx, tx, lib, ledger, template.Change{}); err != nil {
+			return nil, err
+		}
+		made = append(made, entry)
+	}
+	return made, nil
+}
+
+// sign says who made an entry, why and when.
+func (in EditInput) sign(ctx context.Context, e *edit.Entry, seq int, at time.Time) {
+	e.Author, e.Reason, e.WorkflowID, e.Seq, e.At = in.Caller.UserID, in.Reason, activity.GetInfo(ctx).WorkflowExecution.ID, seq, at
 }
 
 func inBatch(err error, seq, of int) error {

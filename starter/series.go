@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +17,7 @@ import (
 	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/edit"
 	"github.com/tartan-ai/tartan/internal/pattern/series"
 	"github.com/tartan-ai/tartan/internal/pattern/series/survey"
 	"github.com/tartan-ai/tartan/internal/pattern/series/table"
@@ -33,7 +36,7 @@ func (a *app) seriesCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.seriesTrainCommand(), a.seriesShowCommand(), a.seriesRecognizeCommand(), a.seriesMotifsCommand())
+	c.AddCommand(a.seriesTrainCommand(), a.seriesShowCommand(), a.seriesUseCommand(), a.seriesRecognizeCommand(), a.seriesMotifsCommand())
 	return c
 }
 
@@ -157,10 +160,32 @@ func (a *app) seriesShowCommand() *cobra.Command {
 	return c
 }
 
+func (a *app) seriesUseCommand() *cobra.Command {
+	var e editing
+	c := &cobra.Command{
+		Use:   "use VERSION",
+		Short: "Let another version of a library's recogniser answer, until it is trained again",
+		Long: "Let another version of a library's recogniser answer, until it is trained again. It is an edit of the library: tartan patterns undo takes it\n" +
+			"back, and tartan patterns history shows it.",
+		Args: exactly(1, "the number of a version"),
+		RunE: func(c *cobra.Command, args []string) error {
+			version, err := strconv.Atoi(args[0])
+			if err != nil || version < 1 {
+				return usage("%q is not the number of a version; tartan series show says which there are", args[0])
+			}
+			return a.edit(c.Context(), &e, edit.Edit{Action: edit.Use, Version: version})
+		},
+	}
+	e.flags(c.Flags(), false)
+	c.Flags().Lookup("library").DefValue, e.library = seriesLibrary, seriesLibrary
+	return c
+}
+
 // learntReport is what --output json prints.
 type learntReport struct {
 	Library  string        `json:"library"`
-	Version  int           `json:"version"`
+	Version  int           `json:"version"`  // that answers
+	Versions int           `json:"versions"` // the highest there is
 	Source   string        `json:"source"`
 	Method   string        `json:"method"`
 	Length   int           `json:"length"`
@@ -172,7 +197,8 @@ type learntReport struct {
 
 type learntClass struct {
 	ID       pattern.ID `json:"id"`
-	Name     string     `json:"name"`
+	Name     string     `json:"name"`            // in the training data
+	Given    string     `json:"given,omitempty"` // name that a person gave
 	Examples int64      `json:"examples"`
 }
 
@@ -180,10 +206,18 @@ func (a *app) seriesShow(ctx context.Context, library string) error {
 	var (
 		model   postgres.SeriesModel
 		classes []postgres.SeriesClass
+		notes   map[pattern.ID]postgres.Note
+		highest int
 	)
 	err := a.query(ctx, library, func(tx pgx.Tx, _ access.Caller, lib postgres.Library) (err error) {
 		if model, err = latestModel(ctx, tx, lib); err == nil {
 			classes, err = postgres.SeriesClasses(ctx, tx, lib.ID, model.Version)
+		}
+		if err == nil {
+			notes, err = postgres.PatternNotes(ctx, tx, lib.ID)
+		}
+		if err == nil {
+			highest, err = postgres.SeriesVersions(ctx, tx, lib.ID)
 		}
 		return err
 	})
@@ -191,23 +225,23 @@ func (a *app) seriesShow(ctx context.Context, library string) error {
 		return err
 	}
 	r := learntReport{
-		Library: library, Version: model.Version, Source: model.SourceName, Method: model.Method, Length: model.Length,
+		Library: library, Version: model.Version, Versions: highest, Source: model.SourceName, Method: model.Method, Length: model.Length,
 		Examples: model.Examples, Accuracy: model.Accuracy, Trained: model.CreatedAt,
 	}
-	rows := [][]string{{"PATTERN", "NAME", "EXAMPLES"}}
+	rows := [][]string{{"PATTERN", "CLASS", "NAME", "EXAMPLES"}}
 	for _, c := range classes {
-		r.Patterns = append(r.Patterns, learntClass{c.PatternID, c.Name, c.Examples})
-		rows = append(rows, []string{string(c.PatternID), c.Name, count(c.Examples)})
+		r.Patterns = append(r.Patterns, learntClass{c.PatternID, c.Name, notes[c.PatternID].Name, c.Examples})
+		rows = append(rows, []string{string(c.PatternID), c.Name, cmp.Or(notes[c.PatternID].Name, "-"), count(c.Examples)})
 	}
 	if a.json() {
 		return a.printJSON(r)
 	}
-	a.say("version %d of %s from %s, %s: method %s, windows of %d points, left-out accuracy %.4f", r.Version, library, r.Source, shown(r.Trained), r.Method, r.Length, r.Accuracy)
+	a.say("version %d (the highest is %d) of %s from %s, %s: method %s, windows of %d points, left-out accuracy %.4f", r.Version, r.Versions, library, r.Source, shown(r.Trained), r.Method, r.Length, r.Accuracy)
 	return a.table(rows)
 }
 
 func latestModel(ctx context.Context, tx pgx.Tx, lib postgres.Library) (postgres.SeriesModel, error) {
-	model, err := postgres.LatestSeriesModel(ctx, tx, lib.ID)
+	model, err := postgres.SeriesModelInUse(ctx, tx, lib.ID)
 	return model, notFound(err, fmt.Sprintf("a recogniser in library %q", lib.Name), "tartan series train FILE --library "+lib.Name)
 }
 

@@ -98,7 +98,7 @@ func (w *world) models(library string) (out []postgres.SeriesModel, classes []po
 			return err
 		}
 		require.Equal(w.t, activities.KindSeries, lib.Kind)
-		latest, err := postgres.LatestSeriesModel(ctx, tx, lib.ID)
+		latest, err := postgres.SeriesModelInUse(ctx, tx, lib.ID)
 		if err != nil {
 			return err
 		}

@@ -26,16 +26,16 @@ var checks = []string{
 	`select format('pattern %s has %s lines from %s to %s, and its shapes %s from %s to %s', p.id, p.lines, p.first_seen, p.last_seen, coalesce(s.lines, 0), s.first_seen, s.last_seen)
 	from tartan.patterns p left join (select pattern_id, sum(lines) as lines, min(first_seen) as first_seen, max(last_seen) as last_seen
 		from tartan.shapes where library_id = $1 group by pattern_id) s on s.pattern_id = p.id
-	where p.library_id = $1 and (p.lines, p.first_seen, p.last_seen) is distinct from (coalesce(s.lines, 0)::bigint, s.first_seen, s.last_seen)`,
+	where p.library_id = $1 and (select kind from tartan.libraries where id = $1) <> 'series' and (p.lines, p.first_seen, p.last_seen) is distinct from (coalesce(s.lines, 0)::bigint, s.first_seen, s.last_seen)`,
 
 	`select format('shape %s belongs to the retired pattern %s', s.id, p.id) from tartan.shapes s join tartan.patterns p on p.library_id = s.library_id and p.id = s.pattern_id
 	where s.library_id = $1 and p.state = 'retired'`,
 
 	`select format('pattern %s is active and has no shape', p.id) from tartan.patterns p
-	where p.library_id = $1 and p.state = 'active' and p.origin = '' and not exists (select from tartan.shapes s where s.library_id = $1 and s.pattern_id = p.id)`,
+	where p.library_id = $1 and (select kind from tartan.libraries where id = $1) <> 'series' and p.state = 'active' and p.origin = '' and not exists (select from tartan.shapes s where s.library_id = $1 and s.pattern_id = p.id)`,
 
 	`select format('retired pattern %s is no alias', p.id) from tartan.patterns p
-	where p.library_id = $1 and p.state = 'retired' and p.origin = '' and not exists (select from tartan.pattern_aliases a where a.library_id = $1 and a.old_id = p.id)`,
+	where p.library_id = $1 and (select kind from tartan.libraries where id = $1) <> 'series' and p.state = 'retired' and p.origin = '' and not exists (select from tartan.pattern_aliases a where a.library_id = $1 and a.old_id = p.id)`,
 
 	`select format('alias %s means %s, which is not an active pattern', a.old_id, a.new_id) from tartan.pattern_aliases a
 	left join tartan.patterns p on p.library_id = $1 and p.id = a.new_id

@@ -79,6 +79,12 @@ func SaveEdit(ctx context.Context, tx pgx.Tx, lib Library, ledger edit.Ledger, c
 	if err == nil {
 		err = c.save(ctx, tx)
 	}
+	if err == nil && lib.Kind == "series" {
+		var versions int
+		if versions, err = SeriesVersions(ctx, tx, lib.ID); err == nil {
+			err = answerWith(ctx, tx, lib, c.revision, ledger.InUse(versions))
+		}
+	}
 	if err == nil && len(e.Rules)+int(e.Undoes) > 0 {
 		_, err = tx.Exec(ctx, `update tartan.libraries set rules_revision = $2 where id = $1`, lib.ID, c.revision)
 	}

@@ -16,7 +16,7 @@ import (
 type SeriesModel struct {
 	WorkspaceID     uuid.UUID
 	LibraryID       uuid.UUID
-	Version         int    // from 1; the highest answers
+	Version         int    // from 1
 	SHA256          string // of the training data, lower-case hex
 	SourceName      string
 	SourceKey       string // of the training data in the bucket
@@ -82,7 +82,44 @@ func SaveSeriesModel(ctx context.Context, tx pgx.Tx, lib Library, m SeriesModel,
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return saved, false, fmt.Errorf("save the classes of library %s: %w", lib.Name, known(err))
 	}
-	return saved, true, AppendOutbox(ctx, tx, lib.WorkspaceID, TopicLibrary, lib.ID.String(), ModelChange{lib.Revision, saved.Version})
+	if err := answerWith(ctx, tx, lib, lib.Revision+1, 0); err != nil {
+		return saved, false, err
+	}
+	return saved, true, AppendOutbox(ctx, tx, lib.WorkspaceID, TopicLibrary, lib.ID.String(), ModelChange{lib.Revision + 1, saved.Version})
+}
+
+// answerWith lets a version answer for a library, or the highest where it is 0, at the revision. Its classes are then the active patterns; those
+// of other versions rest with what was said of them.
+func answerWith(ctx context.Context, tx pgx.Tx, lib Library, revision int64, version int) error {
+	b := &pgx.Batch{}
+	b.Queue(`update tartan.libraries set model_in_use = nullif($2, 0), revision = $3 where id = $1`, lib.ID, version, revision)
+	b.Queue(`with model as (`+answering+`), made as (
+			insert into tartan.patterns as p (workspace_id, library_id, id, template, slots, lines, first_seen, last_seen, revision, created_at)
+			select c.workspace_id, c.library_id, c.pattern_id, c.name, '[]', c.examples, m.created_at, m.created_at, $2, now()
+			from model m join tartan.series_classes c on c.library_id = m.library_id and c.version = m.version
+			on conflict (library_id, id) do update set state = 'active', lines = excluded.lines, first_seen = excluded.first_seen, last_seen = excluded.last_seen,
+				revision = excluded.revision
+			returning p.*)
+		insert into tartan.pattern_versions (workspace_id, library_id, pattern_id, version, template, slots, revision, created_at)
+		select workspace_id, library_id, id, version, template, slots, revision, now() from made on conflict do nothing`, lib.ID, revision)
+	b.Queue(`update tartan.patterns p set state = 'retired', lines = 0, first_seen = null, last_seen = null, revision = $2
+		where library_id = $1 and state = 'active' and not exists (
+			select from (`+answering+`) m join tartan.series_classes c on c.library_id = m.library_id and c.version = m.version where c.pattern_id = p.id)`, lib.ID, revision)
+	b.Queue(`update tartan.libraries set patterns = (select count(*) from tartan.patterns where library_id = $1 and state = 'active') where id = $1`, lib.ID)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("let version %d of library %s answer: %w", version, lib.Name, known(err))
+	}
+	return nil
+}
+
+// answering is the recogniser that answers for library $1.
+const answering = `select * from tartan.series_models where library_id = $1
+	and version = coalesce((select model_in_use from tartan.libraries where id = $1), (select max(version) from tartan.series_models where library_id = $1))`
+
+// SeriesVersions returns the highest version of a library's recognisers, 0 where there is none.
+func SeriesVersions(ctx context.Context, q Querier, libraryID uuid.UUID) (n int, err error) {
+	err = q.QueryRow(ctx, `select coalesce(max(version), 0) from tartan.series_models where library_id = $1`, libraryID).Scan(&n)
+	return n, known(err)
 }
 
 // SeriesModelOf returns the recogniser that was trained from the data with this digest, or ErrNotFound.
@@ -94,9 +131,9 @@ func SeriesModelOf(ctx context.Context, q Querier, libraryID uuid.UUID, sha256 s
 	return m, nil
 }
 
-// LatestSeriesModel returns the recogniser that answers for a library, or ErrNotFound.
-func LatestSeriesModel(ctx context.Context, q Querier, libraryID uuid.UUID) (SeriesModel, error) {
-	m, err := one(ctx, q, scanModel, `select `+modelColumns+` from tartan.series_models where library_id = $1 order by version desc limit 1`, libraryID)
+// SeriesModelInUse returns the recogniser that answers for a library, or ErrNotFound.
+func SeriesModelInUse(ctx context.Context, q Querier, libraryID uuid.UUID) (SeriesModel, error) {
+	m, err := one(ctx, q, scanModel, `select `+modelColumns+` from (`+answering+`) m`, libraryID)
 	if err != nil {
 		return m, fmt.Errorf("recogniser of library %s: %w", libraryID, err)
 	}

@@ -56,7 +56,7 @@ func TestSeriesModelsAreVersionsAndStoredOnce(t *testing.T) {
 	require.Equal(t, 2, second.Version)
 
 	require.NoError(t, postgres.InWorkspace(ctx, db.Pool, caller, func(tx pgx.Tx) error {
-		latest, err := postgres.LatestSeriesModel(ctx, tx, first.LibraryID)
+		latest, err := postgres.SeriesModelInUse(ctx, tx, first.LibraryID)
 		require.NoError(t, err)
 		require.Equal(t, second, latest)
 		got, err := postgres.SeriesClasses(ctx, tx, first.LibraryID, 1)
@@ -68,7 +68,7 @@ func TestSeriesModelsAreVersionsAndStoredOnce(t *testing.T) {
 		var events int
 		require.NoError(t, tx.QueryRow(ctx, `select count(*) from tartan.outbox where topic = 'library' and payload ? 'model'`).Scan(&events))
 		require.Equal(t, 2, events, "none for what was there already")
-		_, err = postgres.LatestSeriesModel(ctx, tx, caller.WorkspaceID)
+		_, err = postgres.SeriesModelInUse(ctx, tx, caller.WorkspaceID)
 		require.ErrorIs(t, err, postgres.ErrNotFound)
 		return nil
 	}))

@@ -22,12 +22,12 @@ import (
 const waitForEdit = 8 * time.Second
 
 type editArgs struct {
-	Action   string   `json:"action" required:"true" enum:"define|merge|split|pin|unpin|undo" note:"define makes a pattern of your own from template; merge makes patterns one; split tells lines apart by the words or values of a slot; pin freezes a mined pattern; undo takes an edit back, an undo too"`
+	Action   string   `json:"action" required:"true" enum:"define|merge|split|pin|unpin|undo|use" note:"define makes a pattern of your own from template; merge makes patterns one; split tells lines apart by the words or values of a slot; pin freezes a mined pattern; undo takes an edit back, an undo too; use lets a version of a series recogniser answer"`
 	Patterns wordList `json:"patterns" note:"Ids: one for split, pin and unpin; two or more for merge"`
-	Template string   `json:"template" max:"2048" doc:"a <b> c" note:"For define: text with slots, <*> or <name> for one word or more, <name:type> for one of that type; for merge what it makes, as text or the id of a pattern to merge into"`
+	Template string   `json:"template" max:"2048" doc:"a <b>" note:"For define: text with slots, <*> or <name> for one word or more, <name:type> for one of that type; for merge what it makes, as text or the id of a pattern to merge into"`
 	Slot     string   `json:"slot" note:"For split"`
 	Words    wordList `json:"words" note:"For split: what to split off; all words that were seen if none are given. Values such as 500 count from the edit on"`
-	Edit     int      `json:"edit" min:"1" max:"9007199254740991" note:"For undo: its number, from list_edits"`
+	Edit     int      `json:"edit" min:"1" max:"9007199254740991" note:"For undo: its number, from list_edits; for use: the version"`
 	editCommon
 }
 
@@ -64,9 +64,11 @@ func (s *Suite) editPattern() Tool {
 		Name: "edit_pattern", Title: "Edit patterns", Role: editor, Destructive: true,
 		Description: "Change patterns.",
 	}, func(ctx context.Context, c Call, in editArgs) (edited, string, error) {
-		out, err := s.edit(ctx, c, in.editCommon, edit.Edit{
-			Action: in.Action, Patterns: in.Patterns.ids(), Template: in.Template, Slot: in.Slot, Words: in.Words.list, Undo: int64(in.Edit),
-		})
+		e := edit.Edit{Action: in.Action, Patterns: in.Patterns.ids(), Template: in.Template, Slot: in.Slot, Words: in.Words.list, Undo: int64(in.Edit)}
+		if in.Action == edit.Use {
+			e.Undo, e.Version = 0, in.Edit
+		}
+		out, err := s.edit(ctx, c, in.editCommon, e)
 		return out, out.text(), err
 	})
 }

@@ -73,6 +73,7 @@ type recognizedSeries struct {
 type seriesAnswer struct {
 	Pattern    string      `json:"pattern"` // "" for an unknown window
 	ID         pattern.ID  `json:"id,omitempty"`
+	Name       string      `json:"name,omitempty"` // that a person gave
 	Confidence float64     `json:"confidence"`
 	P          float64     `json:"p"` // chance that a window of a known pattern is as strange
 	Nearest    []candidate `json:"nearest,omitempty"`
@@ -93,7 +94,7 @@ func (s *Suite) recognizeSeries() Tool {
 		Name: "recognize_series", Title: "Recognize series", Role: viewer, ReadOnly: true, Idempotent: true,
 		Description: "Say which known shape each window of numbers is, or that it is unknown. Any length.",
 	}, func(ctx context.Context, c Call, in recognizeSeriesArgs) (recognizedSeries, string, error) {
-		model, r, err := s.recogniser(ctx, c, in.Library)
+		model, r, notes, err := s.recogniser(ctx, c, in.Library)
 		if err != nil {
 			return recognizedSeries{}, "", err
 		}
@@ -102,7 +103,9 @@ func (s *Suite) recognizeSeries() Tool {
 			if err := ctx.Err(); err != nil {
 				return out, "", err
 			}
-			out.Windows = append(out.Windows, answerSeries(r, window, len(in.Values) <= explained))
+			a := answerSeries(r, window, len(in.Values) <= explained)
+			a.Name = notes[a.ID].Name
+			out.Windows = append(out.Windows, a)
 		}
 		return out, out.text(), nil
 	})
@@ -150,7 +153,7 @@ func (r recognizedSeries) text() string {
 
 // recogniser returns the one that a library answers with. Its row is looked up as the caller, so that nobody reads a
 // library of another workspace from memory.
-func (s *Suite) recogniser(ctx context.Context, c Call, library string) (model postgres.SeriesModel, r *series.Recogniser, err error) {
+func (s *Suite) recogniser(ctx context.Context, c Call, library string) (model postgres.SeriesModel, r *series.Recogniser, notes map[pattern.ID]postgres.Note, err error) {
 	const train = "Train it with train_series"
 	err = s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
 		lib, err := s.libraryByName(ctx, tx, c, library)
@@ -160,17 +163,20 @@ func (s *Suite) recogniser(ctx context.Context, c Call, library string) (model p
 		if lib.Kind != kindOfSeries {
 			return invalid("library %s is of kind %s, not of series", short(library), lib.Kind)
 		}
-		model, err = postgres.LatestSeriesModel(ctx, tx, lib.ID)
+		if notes, err = postgres.PatternNotes(ctx, tx, lib.ID); err != nil {
+			return err
+		}
+		model, err = postgres.SeriesModelInUse(ctx, tx, lib.ID)
 		if errors.Is(err, postgres.ErrNotFound) {
 			return notFound(train, "library %s has learnt no series yet", short(library))
 		}
 		return err
 	})
 	if err != nil {
-		return model, nil, err
+		return model, nil, nil, err
 	}
 	if s.Bucket == nil {
-		return model, nil, unavailable("Set TARTAN_BUCKET_URL", "this server has no bucket to read recognisers from")
+		return model, nil, nil, unavailable("Set TARTAN_BUCKET_URL", "this server has no bucket to read recognisers from")
 	}
 	r, err = s.models().Get(model.ModelKey, func() ([]byte, error) { return s.Bucket.ReadAll(ctx, model.ModelKey, series.MaxEncoded) })
 	switch {
@@ -179,7 +185,7 @@ func (s *Suite) recogniser(ctx context.Context, c Call, library string) (model p
 	case errors.Is(err, series.ErrVersion):
 		err = invalid("the recogniser of library %s is of another version of Tartan; train it again", short(library))
 	}
-	return model, r, err
+	return model, r, notes, err
 }
 
 // models is the cache of recognisers, made at its first use.

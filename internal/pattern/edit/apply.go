@@ -51,6 +51,8 @@ func (e *Entry) plan(lib *template.Library, ledger Ledger) error {
 		return e.merge(lib)
 	case Undo:
 		return e.undo(ledger, e.Edit.Undo)
+	case Use:
+		return e.use(Library{}, ledger)
 	}
 	if len(e.Edit.Patterns) != 1 {
 		return refuse("%s wants one pattern", e.Edit.Action)
@@ -69,14 +71,8 @@ func (e *Entry) plan(lib *template.Library, ledger Ledger) error {
 		e.Rules[0], err = lib.Pin(id)
 	case Unpin:
 		return e.unpin(ledger, p)
-	case Describe:
-		if e.Edit.Note.Empty() {
-			return refuse("say a name, description, tags, owner or severity")
-		}
-		e.Noted = id
-	case Ignore, Unignore:
-		ignored := e.Edit.Action == Ignore
-		e.Noted, e.Edit.Note = id, Note{Ignored: &ignored}
+	case Describe, Ignore, Unignore:
+		return e.say()
 	}
 	return err
 }

@@ -29,10 +29,11 @@ const (
 	Ignore   = "ignore"   // the one of Patterns
 	Unignore = "unignore" // the one of Patterns
 	Undo     = "undo"     // the edit with the number Undo
+	Use      = "use"      // the recogniser of series with the number Version answers
 )
 
 // Actions are all actions.
-var Actions = []string{Define, Describe, Merge, Split, Pin, Unpin, Ignore, Unignore, Undo}
+var Actions = []string{Define, Describe, Merge, Split, Pin, Unpin, Ignore, Unignore, Undo, Use}
 
 // Severities are what a pattern's severity may be besides "", least first.
 var Severities = []string{"debug", "info", "warning", "error", "critical"}
@@ -135,7 +136,9 @@ type Edit struct {
 	Slot     string       `json:"slot,omitempty"`
 	Words    []string     `json:"words,omitempty"` // to split off; none means all that were seen
 	Undo     int64        `json:"undo,omitempty"`
-	Note     Note         `json:"note,omitzero"` // also with Define and Merge
+	Version  int          `json:"version,omitempty"`
+	Over     int          `json:"over,omitempty"` // of Use, the highest version then: a later one answers again by itself
+	Note     Note         `json:"note,omitzero"`  // also with Define and Merge
 }
 
 // Detail says in one line what the edit is besides its action and patterns.
@@ -153,6 +156,9 @@ func (e *Edit) Detail() string {
 	}
 	if e.Undo > 0 {
 		add("edit", fmt.Sprint(e.Undo))
+	}
+	if e.Version > 0 {
+		add("version", fmt.Sprint(e.Version))
 	}
 	for _, f := range []struct {
 		name string
