@@ -79,6 +79,25 @@ func trainAndRecognise(t *testing.T, s shell, dir string) {
 	require.Equal(t, "down", learnt.Patterns[0].Name)
 	require.EqualValues(t, 8, learnt.Patterns[0].Examples)
 
+	var made editView
+	s.ok(&made, "", "patterns", "describe", string(learnt.Patterns[0].ID), "--library", "shapes", "--name", "going down")
+	require.Equal(t, "completed", made.State)
+	cut := strings.LastIndexByte(b.String()[:b.Len()/2], '\n') + 1
+	require.NoError(t, os.WriteFile(file+"2", []byte(b.String()[:cut]), 0o644))
+	s.ok(&report, "", "series", "train", file+"2", "--library", "shapes")
+	require.Equal(t, 2, report.Version)
+	s.ok(&made, "", "series", "use", "1", "--library", "shapes")
+	s.ok(&learnt, "", "series", "show", "--library", "shapes")
+	require.Equal(t, []any{1, 2, "going down", int64(8)}, []any{learnt.Version, learnt.Versions, learnt.Patterns[0].Given, learnt.Patterns[0].Examples})
+	s.ok(&made, "", "patterns", "undo", fmt.Sprint(made.Edits[0].Number), "--library", "shapes")
+	s.ok(&learnt, "", "series", "show", "--library", "shapes")
+	require.Equal(t, 2, learnt.Version)
+	require.Contains(t, s.ok(nil, "", "patterns", "list", "--library", "shapes"), "going down")
+	_, errs, code := s.run("", "series", "use", "9", "--library", "shapes")
+	require.Equal(t, codeUsage, code, errs)
+	require.Contains(t, errs, "versions 1 to 2")
+	s.ok(&made, "", "series", "use", "1", "--library", "shapes")
+
 	line := make([]string, 30)
 	for j := range line {
 		line[j] = fmt.Sprint(5 + 2*j)

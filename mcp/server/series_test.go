@@ -61,6 +61,7 @@ type recognizedSeries struct {
 	Version int
 	Windows []struct {
 		Pattern, Why, Error string
+		Name                string
 		ID                  pattern.ID
 		Confidence, P       float64
 		Nearest             []struct{ Pattern string }
@@ -214,4 +215,45 @@ func trainOverMCP(t *testing.T, c *client) {
 	var got recognizedSeries
 	c.into(t, &got, "recognize_series", `{"values":`+string(must(json.Marshal(ramp(random, -.3, 30))))+`}`)
 	require.Equal(t, "fall", got.Windows[0].Pattern)
+
+	// The classes are patterns: listed with their examples, named, and those of an earlier version again.
+	var list struct {
+		Patterns []struct {
+			ID, Name, Template string
+			Lines              int64
+		}
+	}
+	c.into(t, &list, "list_patterns", `{"library":"series","sort":"name"}`)
+	require.Len(t, list.Patterns, 2)
+	require.Equal(t, []any{"fall", int64(12)}, []any{list.Patterns[0].Template, list.Patterns[0].Lines})
+	var e edited
+	c.into(t, &e, "describe_pattern", `{"library":"series","pattern":"`+list.Patterns[0].ID+`","name":"cooling down"}`)
+	require.Equal(t, "completed", e.State)
+	fall := `{"values":` + string(must(json.Marshal(ramp(random, -.3, 30)))) + `}`
+	c.into(t, &got, "recognize_series", fall)
+	require.Equal(t, "cooling down", got.Windows[0].Name)
+	c.into(t, &started, "train_series", `{"examples":`+string(must(json.Marshal(lines[:20])))+`}`)
+	c.into(t, &done, "get_workflow", `{"id":"`+started.WorkflowID+`","wait_seconds":20}`)
+	require.Equal(t, 2, done.Trained.Version)
+	version := func() (int, int64) {
+		t.Helper()
+		c.into(t, &got, "recognize_series", fall)
+		c.into(t, &list, "list_patterns", `{"library":"series","sort":"name"}`)
+		require.Equal(t, "cooling down", list.Patterns[0].Name)
+		return got.Version, list.Patterns[0].Lines
+	}
+	answers := func(v int, examples int64) {
+		t.Helper()
+		now, lines := version()
+		require.Equal(t, []any{v, examples}, []any{now, lines})
+	}
+	answers(2, 10)
+	c.into(t, &e, "edit_pattern", `{"library":"series","action":"use","edit":1,"reason":"better"}`)
+	answers(1, 12)
+	c.into(t, &e, "edit_pattern", fmt.Sprintf(`{"library":"series","action":"undo","edit":%d}`, e.Number))
+	answers(2, 10)
+	require.Contains(t, string(c.tool(t, "list_edits", `{"library":"series"}`).Structured), `"detail":"version 1"`)
+	r := c.tool(t, "edit_pattern", `{"library":"series","action":"use","edit":7}`)
+	require.True(t, r.IsError)
+	require.Contains(t, r.Content[0].Text, "versions 1 to 2")
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -173,6 +174,20 @@ func TestTextLibraries(t *testing.T) {
 	var near similarList
 	c.into(t, &near, "similar_patterns", `{"library":"texts","text":"password reset","limit":1}`)
 	require.Contains(t, texts[:2], near.Patterns[0].Template)
+
+	// What is said of a cluster is shown, and taken back.
+	var e edited
+	id := r.Patterns[*r.Results[0].Pattern].ID
+	c.into(t, &e, "describe_pattern", `{"library":"texts","pattern":"`+id+`","name":"locked out","severity":"warning","tags":["login"],"owner":"desk"}`)
+	require.Equal(t, "completed", e.State)
+	c.into(t, &r, "recognize", `{"library":"texts","lines":["Cannot log in, I forgot the password"]}`)
+	require.Equal(t, "locked out", r.Patterns[0].Name)
+	require.Contains(t, string(c.tool(t, "list_patterns", `{"library":"texts"}`).Structured), "locked out")
+	c.into(t, &e, "edit_pattern", fmt.Sprintf(`{"library":"texts","action":"undo","edit":%d}`, e.Number))
+	require.NotContains(t, string(c.tool(t, "list_patterns", `{"library":"texts"}`).Structured), "locked out")
+	refused := c.tool(t, "edit_pattern", `{"library":"texts","action":"pin","patterns":["`+id+`"]}`)
+	require.True(t, refused.IsError)
+	require.Contains(t, refused.Content[0].Text, "not changed by pin")
 
 	// More texts: what is in memory is left for what the database has.
 	c.into(t, &started, "cluster_texts", `{"lines":"the printer has no paper\nprinter is out of paper"}`)
