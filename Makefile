@@ -46,7 +46,7 @@ test-short: ## the tests that need no server
 
 .PHONY: test-go
 test-go: ## the Go tests with the race detector, against real servers
-	$(GO) test -run 'AllocateNothing|OnTheArchive|StrangeClass' ./internal/pattern/... # the race detector allocates by itself, and slows arithmetic tenfold
+	$(GO) test -run 'AllocateNothing|OnTheArchive|StrangeClass|TenThousandPoints' ./internal/pattern/... # the race detector allocates by itself, and slows arithmetic tenfold
 	@if command -v cc >/dev/null || command -v gcc >/dev/null; then race=-race; else race=; echo "test: no C compiler, so the race detector is off"; fi; \
 	set -x; CGO_ENABLED=$${race:+1} $(GO) test $$race -timeout 20m $(TEST_FLAGS) ./...
 
