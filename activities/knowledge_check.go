@@ -17,9 +17,10 @@ import (
 const (
 	severityBlock      = string(validate.Block)
 	severityQuarantine = string(validate.Quarantine)
+	severityWarn       = string(validate.Warn)
 )
 
-var severities = []string{severityBlock, severityQuarantine, string(validate.Warn), string(validate.Info)}
+var severities = []string{severityBlock, severityQuarantine, severityWarn, string(validate.Info)}
 
 func hasSeverity(found []postgres.Finding, severity string) bool {
 	return slices.ContainsFunc(found, func(f postgres.Finding) bool { return f.Severity == severity })

@@ -187,6 +187,7 @@ create table tartan.knowledge_changes (
 ) with (fillfactor = 70);
 create index knowledge_changes_space_idx on tartan.knowledge_changes (space_id, created_at desc, id);
 create index knowledge_changes_open_idx on tartan.knowledge_changes (space_id, state, updated_at) where state not in ('published', 'rejected', 'expired', 'withdrawn');
+create index knowledge_changes_workflow_idx on tartan.knowledge_changes (workflow_id) where workflow_id <> '';
 comment on table tartan.knowledge_changes is 'Change sets: changes to entries of a space that are published together or not at all.';
 comment on column tartan.knowledge_changes.id is 'Primary key; the Workflow ID is made of it.';
 comment on column tartan.knowledge_changes.workspace_id is 'The workspace it belongs to.';

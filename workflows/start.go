@@ -158,11 +158,12 @@ type Status struct {
 	RunID      string                 `json:"run_id"`
 	State      string                 `json:"state"` // one of the states in activities
 	Progress   *Progress              `json:"progress,omitempty"`
-	Result     *ProcessPatternsResult `json:"result,omitempty"`  // when ProcessPatterns completed
-	Trained    *TrainSeriesResult     `json:"trained,omitempty"` // when TrainSeries completed
-	Edited     *EditLibraryResult     `json:"edited,omitempty"`  // when EditLibrary completed
-	Change     *PublishChangeResult   `json:"change,omitempty"`  // when PublishChange or RestoreKnowledge ended
-	Failure    *Failure               `json:"failure,omitempty"` // when failed
+	Result     *ProcessPatternsResult `json:"result,omitempty"`   // when ProcessPatterns completed
+	Trained    *TrainSeriesResult     `json:"trained,omitempty"`  // when TrainSeries completed
+	Edited     *EditLibraryResult     `json:"edited,omitempty"`   // when EditLibrary completed
+	Change     *PublishChangeResult   `json:"change,omitempty"`   // when PublishChange or RestoreKnowledge ended
+	Imported   *ImportKnowledgeResult `json:"imported,omitempty"` // when ImportKnowledge completed
+	Failure    *Failure               `json:"failure,omitempty"`  // when failed
 	StartedAt  time.Time              `json:"started_at"`
 	ClosedAt   *time.Time             `json:"closed_at,omitempty"`
 }
@@ -200,7 +201,7 @@ func Describe(ctx context.Context, c client.Client, workflowID string) (Status, 
 	result := s.resultOf(info.GetType().GetName())
 	err = c.GetWorkflow(ctx, workflowID, s.RunID).GetWithOptions(ctx, result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
 	if err != nil {
-		s.Result, s.Trained, s.Edited, s.Change = nil, nil, nil, nil
+		s.Result, s.Trained, s.Edited, s.Change, s.Imported = nil, nil, nil, nil, nil
 	}
 	switch {
 	case err == nil:
@@ -226,6 +227,9 @@ func (s *Status) resultOf(kind string) any {
 	case publishChange, restoreKnowledge:
 		s.Change = &PublishChangeResult{}
 		return s.Change
+	case importKnowledge:
+		s.Imported = &ImportKnowledgeResult{}
+		return s.Imported
 	case editLibrary:
 		s.Edited = &EditLibraryResult{}
 		return s.Edited

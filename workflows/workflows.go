@@ -24,6 +24,7 @@ func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(AnalyzeSequences)
 	r.RegisterWorkflow(PublishChange)
 	r.RegisterWorkflow(RestoreKnowledge)
+	r.RegisterWorkflow(ImportKnowledge)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.

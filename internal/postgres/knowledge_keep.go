@@ -141,3 +141,54 @@ func Reports(ctx context.Context, q Querier, spaceID uuid.UUID, kind string, lim
 	}
 	return found, nil
 }
+
+// RemoveProposals takes proposals out of a change set that has not ended.
+func RemoveProposals(ctx context.Context, tx pgx.Tx, changeID uuid.UUID, proposals []Proposal) error {
+	var seqs []int
+	for _, p := range proposals {
+		seqs = append(seqs, p.Seq)
+	}
+	_, err := tx.Exec(ctx, `delete from tartan.knowledge_proposals where change_id = $1 and seq = any ($2)`, changeID, seqs)
+	if err != nil {
+		return fmt.Errorf("take proposals out of change set %s: %w", changeID, known(err))
+	}
+	return nil
+}
+
+// BatchSums are what became of a batch of an import.
+type BatchSums struct {
+	Kept      int // proposals that were published or found unchanged
+	Published int
+	Waiting   int
+	Refused   int
+	Findings  int // in what was kept
+	Revision  int64
+}
+
+// BatchTotals adds up the three change sets of a batch: what was published, what waits, and what was refused.
+func BatchTotals(ctx context.Context, q Querier, main, review, refused uuid.UUID) (BatchSums, error) {
+	sums, err := one(ctx, q, pgx.RowToStructByPos[BatchSums], `select
+			(select count(*) from tartan.knowledge_proposals where change_id = $1)::int, (select count(*) from tartan.knowledge_revisions where change_id = $1)::int,
+			(select count(*) from tartan.knowledge_proposals where change_id = $2)::int, (select count(*) from tartan.knowledge_proposals where change_id = $3)::int,
+			(select count(*) from tartan.knowledge_checks where change_id = $1)::int, coalesce((select space_revision from tartan.knowledge_changes where id = $1), 0)`,
+		main, review, refused)
+	if err != nil {
+		return sums, fmt.Errorf("add up a batch: %w", err)
+	}
+	return sums, nil
+}
+
+// StagedBy returns which of the slugs a workflow has stored documents for, in change sets that are not refused.
+func StagedBy(ctx context.Context, q Querier, spaceID uuid.UUID, workflowID string, slugs []string) (map[string]bool, error) {
+	rows, _ := q.Query(ctx, `select distinct p.slug from tartan.knowledge_changes c join tartan.knowledge_proposals p on p.change_id = c.id
+		where c.space_id = $1 and c.workflow_id = $2 and c.state in ('draft', 'approved') and p.op = 'put' and p.slug = any ($3)`, spaceID, workflowID, slugs)
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look up what is stored: %w", known(err))
+	}
+	out := make(map[string]bool, len(found))
+	for _, s := range found {
+		out[s] = true
+	}
+	return out, nil
+}

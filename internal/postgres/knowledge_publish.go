@@ -247,7 +247,7 @@ func (p *publication) checkLinks(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 		for _, t := range p.targets {
-			if !held[t] {
+			if !held[t] && !p.tolerated(t) {
 				return fmt.Errorf("%w: there is no entry %s", ErrLink, t)
 			}
 		}
@@ -260,6 +260,12 @@ func (p *publication) checkLinks(ctx context.Context, tx pgx.Tx) error {
 		err = fmt.Errorf("%w: %s links to %s, which is to be deleted", ErrLink, inbound[0].From, inbound[0].Target)
 	}
 	return err
+}
+
+// tolerated reports whether a link may lead nowhere: an import links to what it publishes yet, and reports at its end what
+// leads nowhere.
+func (p *publication) tolerated(target string) bool {
+	return p.change.Kind == KindImport && strings.HasPrefix(target, p.space.Name+"/")
 }
 
 // HoldEntries returns which of the addresses are of living entries that the caller may see, and keeps these from being

@@ -120,12 +120,33 @@ func (l *lookup) readTargets(ctx context.Context) error {
 			}
 		}
 	}
+	if err := l.readStaged(ctx, addresses); err != nil { // after what is there
+		return err
+	}
 	for library, ids := range patterns {
 		if err := l.readPatterns(ctx, library, ids); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readStaged finds what an import will publish yet.
+func (l *lookup) readStaged(ctx context.Context, addresses []string) error {
+	var slugs []string
+	for _, a := range addresses {
+		if space, slug, _ := strings.Cut(a, "/"); space == l.request.Space.Name && l.targets[a] != validate.Exists {
+			slugs = append(slugs, slug)
+		}
+	}
+	if l.request.Import == "" || len(slugs) == 0 {
+		return nil
+	}
+	staged, err := postgres.StagedBy(ctx, l.tx, l.request.Space.ID, l.request.Import, slugs)
+	for slug := range staged {
+		l.targets[l.request.Space.Name+"/"+slug] = validate.Exists
+	}
+	return err
 }
 
 func (l *lookup) readPatterns(ctx context.Context, library string, ids []pattern.ID) error {
@@ -214,7 +235,7 @@ func (l *lookup) readSimilar(ctx context.Context) error {
 		candidates[i] = near.Query(n.Text, maxSimilar)
 		ids = append(ids, candidates[i]...)
 		for _, j := range here.Query(n.Text, maxSimilar) {
-			l.similar[i] = append(l.similar[i], validate.Similar{Address: l.proposals[j].Address(), Document: l.proposals[j].Document})
+			l.compare(i, validate.Similar{Address: l.proposals[j].Address(), Document: l.proposals[j].Document})
 		}
 		here.Add(i, n.Text)
 	}
@@ -236,11 +257,18 @@ func (l *lookup) readSimilar(ctx context.Context) error {
 	for i, ids := range candidates {
 		for _, id := range ids {
 			if s, ok := by[id]; ok && !l.changes(s.Address) {
-				l.similar[i] = append(l.similar[i], s)
+				l.compare(i, s)
 			}
 		}
 	}
 	return nil
+}
+
+// compare keeps a candidate that is as near as candidates are meant to be.
+func (l *lookup) compare(i int, s validate.Similar) {
+	if validate.Jaccard(l.needs[i].Text, validate.Text(s.Document)) >= validate.MinNear {
+		l.similar[i] = append(l.similar[i], s)
+	}
 }
 
 func (l *lookup) readFacts(ctx context.Context) error {

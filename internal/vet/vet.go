@@ -78,6 +78,7 @@ type Request struct {
 	Space     postgres.Space
 	Caller    access.Caller // the author
 	Restores  bool          // the documents are ones that the entries have had
+	Import    string        // the workflow of an import, whose other entries may be linked to although they are not published yet
 	Proposals []postgres.Proposal
 	Texts     map[string]string // canonical documents by hash; those that are not here are read from the space
 }
