@@ -20,11 +20,11 @@ import (
 func (a *app) benchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure recognition on data of your own",
+		Short: "Measure recognition and search on data of your own",
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.benchSeriesCommand())
+	c.AddCommand(a.benchSeriesCommand(), a.benchRetrievalCommand())
 	return c
 }
 

@@ -61,7 +61,7 @@ func New[K cmp.Ordered](dim int) *Index[K] {
 	if dim < 1 || dim > MaxDim {
 		panic(fmt.Sprintf("vector: dimension %d", dim))
 	}
-	return &Index[K]{dim: dim, stride: (dim + lanes - 1) / lanes * lanes, at: map[K]int32{}}
+	return &Index[K]{dim: dim, stride: Stride(dim), at: map[K]int32{}}
 }
 
 // NewOver is New for an index that keeps no float32 vectors: exact writes the vector of a key into a slice of dim

@@ -1,0 +1,389 @@
+package search
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"maps"
+	"math"
+	"slices"
+)
+
+// A snapshot is, in varints and runs of bytes with their length before them:
+//
+//	magic, analysis, embedder, dim, position, number of spaces
+//	each space: name, horizon, documents, vectors, terms with their postings
+//	CRC-32C of all of that, 4 bytes
+//
+// What can be told from the rest is not in it: reading walks through all postings, and so checks them.
+const magic = "tartan-search 1\n"
+
+// analysis changes when words become other terms, or lengths are counted in another way: snapshots of before are refused.
+const analysis = 1
+
+// ErrSnapshot is wrapped by the errors of snapshots that cannot be read: the index has to be built from the entries.
+var ErrSnapshot = errors.New("no snapshot of this index")
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// WriteSnapshot writes the index, with the caller's position in what it follows, for Read. Searches go on, changes wait.
+func (x *Index) WriteSnapshot(to io.Writer, position int64) error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	w := &snapshotWriter{w: bufio.NewWriterSize(to, 1<<16), sum: crc32.New(castagnoli)}
+	w.raw([]byte(magic))
+	w.uint(analysis)
+	w.bytes([]byte(x.embedder()))
+	w.uint(uint64(x.dim))
+	w.int(position)
+	w.uint(uint64(len(x.segments)))
+	for _, space := range slices.Sorted(maps.Keys(x.segments)) {
+		w.bytes([]byte(space))
+		w.segment(x.segments[space])
+	}
+	sum := w.sum.Sum32()
+	w.raw(binary.LittleEndian.AppendUint32(nil, sum))
+	if w.err == nil {
+		w.err = w.w.Flush()
+	}
+	if w.err != nil {
+		return fmt.Errorf("write a snapshot of the index: %w", w.err)
+	}
+	return nil
+}
+
+func (x *Index) embedder() string {
+	if x.static != nil {
+		return x.static.Name()
+	}
+	return x.options.Embedder
+}
+
+type snapshotWriter struct {
+	w    *bufio.Writer
+	sum  hash.Hash32
+	err  error
+	room []byte
+}
+
+func (w *snapshotWriter) raw(b []byte) {
+	if w.err != nil {
+		return
+	}
+	_, _ = w.sum.Write(b)
+	_, w.err = w.w.Write(b)
+}
+
+func (w *snapshotWriter) uint(v uint64) {
+	w.room = binary.AppendUvarint(w.room[:0], v)
+	w.raw(w.room)
+}
+
+func (w *snapshotWriter) int(v int64) {
+	w.room = binary.AppendVarint(w.room[:0], v)
+	w.raw(w.room)
+}
+
+func (w *snapshotWriter) bytes(b []byte) {
+	w.uint(uint64(len(b)))
+	w.raw(b)
+}
+
+func (w *snapshotWriter) segment(s *segment) {
+	w.int(s.horizon)
+	w.uint(uint64(len(s.docs)))
+	for i := range s.docs {
+		d := &s.docs[i]
+		w.bytes([]byte(d.slug))
+		w.int(d.revision)
+		w.int(d.from)
+		w.int(d.to)
+		w.uint(uint64(d.body))
+		w.uint(uint64(d.tags - d.body))
+		w.uint(uint64(d.length))
+		w.uint(uint64(d.language))
+		if d.valid == nil {
+			w.uint(0)
+			continue
+		}
+		w.uint(1)
+		w.int(d.valid.from)
+		w.int(d.valid.to)
+	}
+	var row []byte
+	for i := range s.docs {
+		codes, scale := s.vectors.row(uint32(i))
+		row = binary.LittleEndian.AppendUint32(row[:0], math.Float32bits(scale))
+		if scale != 0 {
+			for _, c := range codes[:s.vectors.dim] {
+				row = append(row, byte(c))
+			}
+		}
+		w.raw(row)
+	}
+	w.uint(uint64(len(s.terms)))
+	for _, term := range slices.Sorted(maps.Keys(s.terms)) {
+		p := s.terms[term]
+		w.bytes([]byte(term))
+		w.uint(uint64(p.count))
+		w.bytes(p.data)
+		w.bytes(p.positions)
+	}
+}
+
+// Read makes an index of a snapshot, and returns the position that was written with it. Errors wrap ErrSnapshot, or are those of
+// the reader: the snapshot is of another version or embedder, or is damaged.
+func Read(from io.Reader, o Options) (*Index, int64, error) {
+	x := New(o)
+	r := &snapshotReader{r: bufio.NewReaderSize(from, 1<<16), sum: crc32.New(castagnoli)}
+	position := r.index(x)
+	if r.err == nil {
+		sum := r.sum.Sum32()
+		var end [4]byte
+		if r.raw(end[:]); r.err == nil && binary.LittleEndian.Uint32(end[:]) != sum {
+			r.fail("it is damaged: the checksum differs")
+		}
+	}
+	if r.err != nil {
+		return nil, 0, fmt.Errorf("read a snapshot of the index: %w", r.err)
+	}
+	return x, position, nil
+}
+
+type snapshotReader struct {
+	r   *bufio.Reader
+	sum hash.Hash32
+	err error
+}
+
+func (r *snapshotReader) fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: %s", ErrSnapshot, fmt.Sprintf(format, args...))
+	}
+}
+
+// ended is for errors of the reader: an early end is damage, others are what they are.
+func (r *snapshotReader) ended(err error) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		r.fail("it ends too early")
+	} else if r.err == nil {
+		r.err = err
+	}
+}
+
+func (r *snapshotReader) raw(b []byte) {
+	if r.err != nil {
+		return
+	}
+	if _, err := io.ReadFull(r.r, b); err != nil {
+		r.ended(err)
+		return
+	}
+	_, _ = r.sum.Write(b)
+}
+
+// ReadByte makes the reader one of varints.
+func (r *snapshotReader) ReadByte() (byte, error) {
+	c, err := r.r.ReadByte()
+	if err == nil {
+		_, _ = r.sum.Write([]byte{c})
+	}
+	return c, err
+}
+
+func (r *snapshotReader) uint(most uint64) uint64 {
+	if r.err != nil {
+		return 0
+	}
+	v, err := binary.ReadUvarint(r)
+	if err != nil {
+		r.ended(err)
+		return 0
+	}
+	if v > most {
+		r.fail("%d where at most %d can be", v, most)
+		return 0
+	}
+	return v
+}
+
+func (r *snapshotReader) int() int64 {
+	if r.err != nil {
+		return 0
+	}
+	v, err := binary.ReadVarint(r)
+	if err != nil {
+		r.ended(err)
+	}
+	return v
+}
+
+// bytes reads a run of bytes, a piece at a time, so that a wrong length takes no more memory than there are bytes.
+func (r *snapshotReader) bytes(most uint64) []byte {
+	const piece = 1 << 16
+	n := int(r.uint(most))
+	out := make([]byte, min(n, piece))
+	r.raw(out)
+	for r.err == nil && len(out) < n {
+		at := len(out)
+		out = append(out, make([]byte, min(n-at, max(piece, at)))...)
+		r.raw(out[at:])
+	}
+	if r.err != nil {
+		return nil
+	}
+	return slices.Clip(out)
+}
+
+// mostBytes bounds a run of bytes.
+const mostBytes = 1 << 31
+
+func (r *snapshotReader) index(x *Index) (position int64) {
+	head := make([]byte, len(magic))
+	if r.raw(head); r.err == nil && string(head) != magic {
+		r.fail("it begins with %q", head)
+	}
+	if v := r.uint(math.MaxUint32); r.err == nil && v != analysis {
+		r.fail("its words are of version %d, these are of %d", v, analysis)
+	}
+	if name := string(r.bytes(mostBytes)); r.err == nil && name != x.embedder() {
+		r.fail("its vectors are of %q, these are of %q", name, x.embedder())
+	}
+	if dim := r.uint(math.MaxUint32); r.err == nil && int(dim) != x.dim {
+		r.fail("its vectors have %d components, these have %d", dim, x.dim)
+	}
+	position = r.int()
+	spaces := r.uint(math.MaxUint32)
+	for range spaces {
+		name := string(r.bytes(mostBytes))
+		s := r.segment(x.dim)
+		if r.err != nil {
+			return 0
+		}
+		x.segments[name] = s
+	}
+	return position
+}
+
+func (r *snapshotReader) segment(dim int) *segment {
+	s := newSegment(dim)
+	s.horizon = r.int()
+	n := r.uint(end - 1)
+	for range n {
+		d := document{
+			slug: string(r.bytes(mostBytes)), revision: r.int(), from: r.int(), to: r.int(),
+			body: uint32(r.uint(math.MaxInt32)), tags: uint32(r.uint(math.MaxInt32)), length: uint32(r.uint(math.MaxInt32)), language: uint8(r.uint(maxLanguages - 1)),
+		}
+		d.tags += d.body
+		if r.uint(1) == 1 {
+			d.valid = &validity{r.int(), r.int()}
+		}
+		if r.err != nil {
+			return nil
+		}
+		s.restore(d)
+	}
+	row := make([]byte, dim)
+	for i := range s.docs {
+		r.vector(s, uint32(i), row)
+	}
+	for range r.uint(math.MaxUint32) {
+		term, p := string(r.bytes(mostBytes)), &postings{}
+		count := r.uint(n)
+		p.data, p.positions = r.bytes(mostBytes), r.bytes(mostBytes)
+		if r.err != nil {
+			return nil
+		}
+		if term == "" || s.terms[term] != nil || !p.rebuild(s, uint32(count), term[0] != filterMark) {
+			r.fail("the postings of %q are damaged", term)
+			return nil
+		}
+		s.terms[term] = p
+	}
+	return s
+}
+
+// restore appends a document.
+func (s *segment) restore(d document) {
+	number := uint32(len(s.docs))
+	s.docs = append(s.docs, d)
+	s.codes = append(s.codes, lengthCode(int(d.length)))
+	s.live.grow(len(s.docs))
+	switch {
+	case d.to == forever:
+		s.live.set(number)
+		s.heads[d.slug] = number
+		s.length += int64(d.length)
+		s.spoken[d.language]++
+		return
+	case d.to == 0:
+		s.useless++
+	}
+	s.killed = append(s.killed, number)
+}
+
+func (r *snapshotReader) vector(s *segment, doc uint32, row []byte) {
+	var bits [4]byte
+	r.raw(bits[:])
+	codes, scale := s.vectors.extend()
+	f := math.Float32frombits(binary.LittleEndian.Uint32(bits[:]))
+	if r.err != nil || f == 0 {
+		return
+	}
+	if !(f > 0 && f < 1e15) {
+		r.fail("a vector has the scale %v", f)
+		return
+	}
+	r.raw(row)
+	for i, c := range row {
+		codes[i] = int8(c)
+	}
+	if *scale = f; s.live.has(doc) {
+		s.vectors.addTo(s.vectors.sum, doc, 1)
+	}
+}
+
+// rebuild walks through data and positions and finds everything else out; false if they are not those of so many postings.
+func (p *postings) rebuild(s *segment, count uint32, positioned bool) bool {
+	data, positions := p.data, p.positions
+	doc := int64(-1)
+	next := func(from *[]byte) (uint64, bool) {
+		v, n := binary.Uvarint(*from)
+		if n <= 0 || v > math.MaxUint32 {
+			return 0, false
+		}
+		*from = (*from)[n:]
+		return v, true
+	}
+	for p.count < count {
+		v, ok := next(&data)
+		if doc += int64(v >> 1); !ok || v>>1 == 0 || doc >= int64(len(s.docs)) {
+			return false
+		}
+		frequency := uint64(1)
+		if v&1 != 0 {
+			if frequency, ok = next(&data); !ok || frequency < 2 {
+				return false
+			}
+		}
+		at := uint64(0)
+		for left := uint32(frequency); positioned && left > 0; {
+			step, ok := next(&positions)
+			if at += step; !ok || at > math.MaxUint32 {
+				return false
+			}
+			left -= min(left, s.weigh(uint32(doc), uint32(at)))
+		}
+		p.tail.take(uint32(frequency), s.codes[doc])
+		p.last = uint32(doc)
+		if p.count++; p.count%blockSize == 0 {
+			p.blocks = append(p.blocks, block{p.last, uint32(len(p.data) - len(data)), uint32(len(p.positions) - len(positions)), p.tail})
+			p.tail = bound{}
+		}
+	}
+	return count > 0 && len(data) == 0 && len(positions) == 0
+}
