@@ -28,10 +28,9 @@ func tagTerm(name string) string  { return "\x00tag:" + strings.ToLower(name) }
 
 // analyzed is an entry cut into terms.
 type analyzed struct {
-	terms        []occurring
-	body, tags   uint32 // positions at which they begin
-	length       int    // weighted
-	languageCode uint8
+	terms      []occurring
+	body, tags uint32 // positions at which they begin
+	length     int    // weighted
 }
 
 type occurring struct {
@@ -44,9 +43,9 @@ const gap = 1
 
 // analyze cuts an entry into terms, in the order in which they first occur.
 func analyze(e *Entry, l *language) *analyzed {
-	out := &analyzed{languageCode: l.number}
+	out := &analyzed{}
 	a := analyzer{language: l}
-	at := map[string]int{}
+	at := make(map[string]int, 64+len(e.Body)/32)
 	field := func(text string, from int, weight uint32) int {
 		return a.each(text, from, func(t Token) {
 			i, ok := at[string(t.Term)]

@@ -10,7 +10,7 @@ import (
 
 // The parameters of fusion. docs/search.md says how they were chosen, and what others give.
 const (
-	candidates = 500 // by BM25F are compared in meaning
+	candidates = 200 // by BM25F are compared in meaning
 	likeness   = 0.2 // share of the likeness of meaning in the score
 	neighbours = 5   // of a hit have a say in its score
 	regularise = 50  // hits have neighbours, and are neighbours

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"math/bits"
 	"strings"
 
 	"github.com/kljensen/snowball/french"
@@ -42,7 +43,7 @@ var (
 		{code: "hu", stem: snowball(hungarian.Stem), stop: words(`a az azt be csak de egy el ez ezt és ha hogy is itt ki le lesz meg mert mint már most nem
 			olyan sem van vagy volt voltak én ő ők össze úgy`)},
 		// Without a stemmer, but with its own stop words.
-		{code: "de", stem: func(w []byte) []byte { return w }, stop: words(`aber als am an auch auf aus bei das dass dem den der des die durch ein eine einem einen einer
+		{code: "de", stem: plain.stem, stop: words(`aber als am an auch auf aus bei das dass dem den der des die durch ein eine einem einen einer
 			eines er es für hat ich im in ist mit nach nicht noch oder sich sie sind so um und von vor war werden wird wie zu zum zur über`)},
 	}
 )
@@ -95,9 +96,23 @@ func languageOf(code string) *language {
 }
 
 const (
-	detectWords = 400 // of a text are looked at
-	detectLeast = 3   // function words are the least that make it another language than English
+	detectBytes = 1000 // of a text are looked at
+	detectLeast = 3    // function words are the least that make it another language than English
 )
+
+// speakers says which languages have a word as one of their function words, a bit each.
+var speakers = func() map[string]uint8 {
+	out := map[string]uint8{}
+	for i, l := range languages {
+		for w := range l.stop {
+			out[w] |= 1 << i
+		}
+	}
+	return out
+}()
+
+// plain folds case and stems nothing.
+var plain = &language{stem: func(w []byte) []byte { return w }}
 
 // detect finds the language of a text by its function words: English, unless another language has twice as many of them, and
 // they are a tenth of the words at least.
@@ -105,17 +120,12 @@ func detect(text string) *language {
 	var (
 		found [maxLanguages]int
 		total int
-		fold  = analyzer{language: &language{stem: func(w []byte) []byte { return w }}}
+		fold  = analyzer{language: plain}
 	)
-	if len(text) > 10*detectWords {
-		text = text[:10*detectWords]
-	}
-	fold.each(text, 0, func(t Token) {
+	fold.each(text[:min(len(text), detectBytes)], 0, func(t Token) {
 		total++
-		for i, l := range languages {
-			if l.stop[string(t.Term)] {
-				found[i]++
-			}
+		for set := speakers[string(t.Term)]; set != 0; set &= set - 1 {
+			found[bits.TrailingZeros8(set)]++
 		}
 	})
 	most := 0

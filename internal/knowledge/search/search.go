@@ -273,7 +273,7 @@ const maxCompletions = 64
 
 // completions returns the terms of the view that begin as text does, in their order.
 func (v *view) completions(text string) []string {
-	fold := analyzer{language: &language{stem: func(w []byte) []byte { return w }}}
+	fold := analyzer{language: plain}
 	prefix := string(fold.term(text, false))
 	found := map[string]int{}
 	for i := range v.parts {
