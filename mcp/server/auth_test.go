@@ -73,7 +73,7 @@ func badTokens(t *testing.T, k *stack, user uuid.UUID) map[string]string {
 	}
 }
 
-// requests are messages for every method of the protocol, every tool and every kind of resource.
+// requests are messages for every method of the protocol, every tool, every prompt and every kind of resource.
 func requests(t *testing.T) map[string][3]string { // body with %s for _meta, method, name
 	t.Helper()
 	out := map[string][3]string{}
@@ -92,6 +92,9 @@ func requests(t *testing.T) map[string][3]string { // body with %s for _meta, me
 	}
 	for _, tool := range (&tools.Suite{}).Tools() {
 		add("tool "+tool.Name, "tools/call", tool.Name, `"name":"`+tool.Name+`","arguments":{"lines":["a"],"id":"p0000000000000000","action":"cancel"}`)
+	}
+	for _, prompt := range new(tools.Suite).Prompts() {
+		add("prompt "+prompt.Name, "prompts/get", prompt.Name, `"name":"`+prompt.Name+`","arguments":{"pattern":"p0000000000000000"}`)
 	}
 	for _, uri := range []string{"tartan://patterns/default/p0000000000000000", "tartan://workflows/process/a/b/c", "file:///etc/passwd"} {
 		for _, method := range []string{"resources/read", "resources/subscribe", "resources/unsubscribe"} {
@@ -146,6 +149,9 @@ func TestNothingWithoutAToken(t *testing.T) {
 	}
 	for _, tool := range (&tools.Suite{}).Tools() {
 		require.True(t, entered[tool.Name], "%s is not covered by the probe", tool.Name)
+	}
+	for _, prompt := range new(tools.Suite).Prompts() {
+		require.True(t, entered["prompt "+prompt.Name], "%s is not covered by the probe", prompt.Name)
 	}
 	require.True(t, entered["resource"])
 }

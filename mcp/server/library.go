@@ -33,6 +33,7 @@ func (s *Server) newLibraryServer(all []tools.Tool) *mcpserver.MCPServer {
 		mcpserver.WithInstructions(tools.Instructions),
 		mcpserver.WithToolCapabilities(false),
 		mcpserver.WithResourceCapabilities(true, false),
+		mcpserver.WithPromptCapabilities(false),
 		mcpserver.WithToolHandlerMiddleware(flushNotifications),
 		mcpserver.WithMethodCacheHints(mcp.MethodToolsList, int64(time.Hour/time.Millisecond), mcp.CacheScopePrivate),
 		mcpserver.WithHooks(hooks),
@@ -52,6 +53,7 @@ func (s *Server) newLibraryServer(all []tools.Tool) *mcpserver.MCPServer {
 		m.AddResourceTemplate(mcp.NewResourceTemplate(t.URI, t.Name, mcp.WithTemplateTitle(t.Title), mcp.WithTemplateDescription(t.Description),
 			mcp.WithTemplateMIMEType(t.Type)), s.resourceHandler)
 	}
+	s.mountPrompts(m)
 	if s.config.Fixtures != nil {
 		s.config.Fixtures.Mount(m)
 	}

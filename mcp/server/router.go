@@ -36,8 +36,8 @@ type (
 )
 
 // route does what mcp-go cannot, on messages, so that HTTP and stdio share it: it refuses messages that can be read in two ways,
-// takes large arguments out of mcp-go's sight (which would decode them eight times), reads resources so that a missing one is
-// answered as the specification says, and checks subscriptions. The context must carry an Identity.
+// takes large arguments out of mcp-go's sight (which would decode them eight times), reads resources and fills prompts so that a
+// missing one is answered as the specification says, and checks subscriptions. The context must carry an Identity.
 func (s *Server) route(ctx context.Context, body []byte, http bool) verdict {
 	v := verdict{ctx: ctx, body: body, cancel: func() {}}
 	m, err := jsonrpc.Parse(body)
@@ -76,6 +76,8 @@ func (s *Server) route(ctx context.Context, body []byte, http bool) verdict {
 		}
 	case "resources/read":
 		return s.read(v, &m)
+	case "prompts/get":
+		return s.fill(v, &m)
 	case "resources/subscribe":
 		if m.URI != "" {
 			return s.checkReadable(v, &m, m.URI)

@@ -77,6 +77,7 @@ type Server struct {
 	config   Config
 	log      *zap.Logger
 	tools    map[string]*tools.Tool
+	prompts  map[string]*tools.Prompt
 	suite    *tools.Suite
 	members  *members
 	auth     *authenticator
@@ -104,7 +105,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("make MCP server: resource URL: %w", err)
 	}
 	s := &Server{
-		config: c, log: c.Log.Named("mcp"), tools: map[string]*tools.Tool{}, now: time.Now, entered: func(string) {},
+		config: c, log: c.Log.Named("mcp"), tools: map[string]*tools.Tool{}, prompts: map[string]*tools.Prompt{}, now: time.Now, entered: func(string) {},
 		members: newMembers(c.Pool, c.Libraries), sessions: newSessions(),
 	}
 	s.auth = newAuthenticator(c.Keys, c.Expect)
@@ -117,6 +118,10 @@ func New(c Config) (*Server, error) {
 		if !c.ReadOnly || all[i].ReadOnly {
 			s.tools[all[i].Name] = &all[i]
 		}
+	}
+	prompts := s.suite.Prompts()
+	for i := range prompts {
+		s.prompts[prompts[i].Name] = &prompts[i]
 	}
 	s.mcp = s.newLibraryServer(all)
 	ctx, stop := context.WithCancel(context.Background())

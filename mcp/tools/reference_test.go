@@ -33,6 +33,14 @@ func renderReference() string {
 	for i := range all {
 		renderTool(&b, &all[i])
 	}
+	b.WriteString("\n## Prompts\n\n| prompt | takes | gives |\n|---|---|---|\n")
+	for _, p := range new(Suite).Prompts() {
+		var takes []string
+		for _, a := range p.Arguments() {
+			takes = append(takes, "`"+a.Name+"`: "+a.Description)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", p.Name, strings.Join(takes, "; "), p.Description)
+	}
 	b.WriteString("\n## Resources\n\n| address | what |\n|---|---|\n")
 	for _, r := range Templates() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", r.URI, r.Description)
