@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
+	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
@@ -50,9 +51,11 @@ type Libraries struct {
 	log  *zap.Logger
 	o    Options
 
-	held  atomic.Pointer[map[uuid.UUID]*held] // copied when it changes, so that finding an entry takes no lock
-	tick  atomic.Int64                        // advances with every load: the clock of "least recently used"
-	roles roles
+	held   atomic.Pointer[map[uuid.UUID]*held] // copied when it changes, so that finding an entry takes no lock
+	tick   atomic.Int64                        // advances with every load: the clock of "least recently used"
+	roles  rights[access.Role]
+	spaces rights[map[uuid.UUID]bool] // of the knowledge base that one may read
+	links  links
 
 	mu       sync.Mutex // guards changes of held, and what follows
 	watchers map[int]func(postgres.Event)

@@ -17,7 +17,7 @@ import (
 // Run follows the outbox until ctx ends, and returns ctx's error. It outlives restarts of the database: it remembers
 // its position and compares everything it holds each time it comes back.
 func (l *Libraries) Run(ctx context.Context) error {
-	f := follower{l: l}
+	f := follower{l: l, spaces: map[uuid.UUID]bool{}}
 	const first, last = 20 * time.Millisecond, 250 * time.Millisecond
 	for pause := first; ctx.Err() == nil; {
 		began := time.Now()
@@ -43,6 +43,7 @@ type follower struct {
 	l        *Libraries
 	position postgres.Position
 	placed   bool
+	spaces   map[uuid.UUID]bool // that were told of
 }
 
 const (
@@ -69,6 +70,7 @@ func (f *follower) follow(ctx context.Context) error {
 	if !f.placed || end.XID < f.position.XID { // the database was replaced by an earlier one
 		f.position, f.placed = end, true
 		f.l.roles.clear() // what changed before the position is never told
+		f.l.spaces.clear()
 	}
 	if err := f.reconcile(ctx, conn); err != nil {
 		return err
@@ -161,13 +163,17 @@ func (f *follower) take(e postgres.Event) {
 	case postgres.TopicMember:
 		if user, err := uuid.Parse(e.Key); err == nil {
 			f.l.roles.forget(e.WorkspaceID, user)
+			f.l.spaces.forget(e.WorkspaceID, user)
 		}
+	case postgres.TopicKnowledge:
+		f.published(e)
 	}
 }
 
 // catchUp loads what is known to be newer than what is served. What is being learned in this process is left to
 // Committed, or to the next round.
 func (f *follower) catchUp(ctx context.Context) {
+	f.catchUpLinks(ctx)
 	for _, h := range *f.l.held.Load() {
 		e := h.entry.Load()
 		if e == nil || e.Revision >= h.want.Load() || h.learning.Load() {
@@ -207,6 +213,7 @@ func (f *follower) reconcile(ctx context.Context, conn *pgx.Conn) error {
 		}
 		f.compare(h, row)
 	}
+	f.l.links.changed(uuid.Nil)
 	f.catchUp(ctx)
 	return nil
 }
