@@ -31,8 +31,12 @@ func TestPromptsInBothErasAndOnStdio(t *testing.T) {
 	id := list.Patterns[0].ID
 	pipe := k.stdio(t, k.token(t, caller.UserID))
 	for name, call := range map[string]func(method, params, name string) answer{
-		"modern": func(method, params, name string) answer { return k.client(t, caller, true).call(t, method, params, name) },
-		"legacy": func(method, params, name string) answer { return k.client(t, caller, false).call(t, method, params, name) },
+		"modern": func(method, params, name string) answer {
+			return k.client(t, caller, true).call(t, method, params, name)
+		},
+		"legacy": func(method, params, name string) answer {
+			return k.client(t, caller, false).call(t, method, params, name)
+		},
 		"stdio": func(method, params, _ string) answer {
 			pipe.send(t, `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":{`+params+`}}`)
 			return parse(t, []byte(pipe.next(t)))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tartan-ai/tartan/internal/knowledge"
+	"github.com/tartan-ai/tartan/internal/knowledge/merge"
 	"github.com/tartan-ai/tartan/mcp/tools/jsonrpc"
 )
 
@@ -168,4 +169,38 @@ func (d *draft) over(base knowledge.Document) (knowledge.Document, error) {
 		out.Sources = *d.Sources
 	}
 	return out, nil
+}
+
+// choiceList is an argument of decisions about conflicts: an array of objects, or one object.
+type choiceList []merge.Choice
+
+func (l *choiceList) schema() string { return `"type":"array","items":{"type":"object"}` }
+
+func (l *choiceList) parse(value []byte) error {
+	*l = nil
+	add := func(element []byte) error {
+		dec := json.NewDecoder(bytes.NewReader(element))
+		dec.DisallowUnknownFields()
+		var c struct {
+			Path string  `json:"path"`
+			Take string  `json:"take"`
+			Text *string `json:"text"`
+		}
+		if dec.Decode(&c) != nil || (c.Take == "") == (c.Text == nil) || c.Text != nil && strings.ContainsRune(*c.Text, 0) {
+			return fmt.Errorf("choice %d: must be {path, take} with take base, ours or theirs, or {path, text}", len(*l)+1)
+		}
+		out := merge.Choice{Path: c.Path, Take: c.Take}
+		if c.Text != nil {
+			out.Take, out.Text = merge.TakeText, *c.Text
+		}
+		*l = append(*l, out)
+		return nil
+	}
+	switch value[0] {
+	case '{':
+		return add(value)
+	case '[':
+		return jsonrpc.Elements(value, add)
+	}
+	return errors.New("must be an array of {path, take} or {path, text}")
 }

@@ -55,7 +55,11 @@ func appendObject(out []byte, t reflect.Type, top bool) []byte {
 			out = append(out, ',')
 		}
 		out = append(jsonrpc.AppendString(out, name), ':')
-		out = appendSchema(out, f.Type)
+		if f.Tag.Get("schema") == "brief" { // of the arrays of an answer that several tools give
+			out = append(out, `{"type":"array"}`...)
+		} else {
+			out = appendSchema(out, f.Type)
+		}
 		if top && !strings.Contains(options, "omit") {
 			if required != nil {
 				required = append(required, ',')

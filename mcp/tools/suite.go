@@ -72,6 +72,7 @@ func (s *Suite) Tools() []Tool {
 		s.recognize(), s.compareWindows(), s.listPatterns(), s.getPattern(), s.getValues(), s.findSequences(), s.tryPatterns(),
 		s.drawPattern(), s.exportPattern(), s.similarPatterns(),
 		s.editPattern(), s.describePattern(), s.listEdits(),
+		s.getKnowledge(), s.proposeChange(), s.reviewChange(), s.resolveConflict(), s.linkKnowledge(), s.knowledgeHistory(),
 		s.recognizeSeries(), s.trainSeries(), s.findMotifs(),
 		s.minePatterns(), s.clusterTexts(), s.getWorkflow(), s.listWorkflows(), s.controlWorkflow(), s.health(),
 	}
