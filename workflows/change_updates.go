@@ -138,7 +138,9 @@ func (c *change) review(ctx workflow.Context, in ReviewChangeInput, decision str
 func (c *change) amend(ctx workflow.Context, in AmendChangeInput) error {
 	ref := activities.ChangeRef{Caller: in.Caller, ChangeID: c.ref.ChangeID}
 	err := c.do(ctx, "amend", c.knowledge.AmendChange, activities.AmendInput{ChangeRef: ref, Round: c.status.Round, Proposals: in.Proposals}, nil)
-	c.again = err == nil
+	if err == nil {
+		c.again, c.status.State = true, ChangeValidating
+	}
 	return err
 }
 
@@ -149,7 +151,9 @@ func (c *change) resolve(ctx workflow.Context, in ResolveChangeInput) error {
 	if err != nil {
 		return err
 	}
-	c.status.Conflicts, c.again = out.Open, out.Open == 0
+	if c.status.Conflicts = out.Open; out.Open == 0 {
+		c.again, c.status.State = true, ChangeValidating
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 )
@@ -31,12 +32,13 @@ func resultOf[T any](ctx context.Context, c client.Client, workflowID string, pa
 	var out T
 	err := c.GetWorkflow(within, workflowID, "").Get(within, &out)
 	var app *temporal.ApplicationError
+	var late *serviceerror.DeadlineExceeded // the server's clock may be a little ahead
 	switch {
 	case err == nil:
 		return &out, nil, nil
 	case errors.As(err, &app):
 		return nil, &Failure{Type: app.Type(), Message: app.Message()}, nil
-	case ctx.Err() == nil && within.Err() != nil:
+	case ctx.Err() == nil && (within.Err() != nil || errors.As(err, &late)):
 		return nil, nil, nil
 	}
 	return nil, nil, fmt.Errorf("wait for workflow %s: %w", workflowID, known(err))
@@ -76,7 +78,8 @@ func WaitForChange(ctx context.Context, c client.Client, workflowID string, pati
 			return ChangeStatus{}, nil, failed, err
 		}
 		status, err := ChangeStands(ctx, c, workflowID)
-		if err == nil && status.State != ChangeValidating || time.Now().After(deadline) {
+		waits := status.State == ChangeConflicted || status.State == ChangeInReview && status.Approvals < status.Needed
+		if err == nil && waits || time.Now().After(deadline) {
 			return status, nil, nil, err
 		}
 	}

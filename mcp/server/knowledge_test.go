@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,7 +19,11 @@ func TestKnowledgeOverMCP(t *testing.T) {
 	one, two := k.db.Workspace(t, "one"), k.db.Workspace(t, "two")
 	c, thief := k.client(t, one, true), k.client(t, two, true)
 	colleague := k.client(t, k.db.Member(t, one.WorkspaceID, access.Reviewer), false)
-	t.Run("publish", func(t *testing.T) { publishOverMCP(t, c, thief) })
+	k.learn(t, one, "default", time.Now(), sample...)
+	var list struct{ Patterns []struct{ ID string } }
+	c.into(t, &list, "list_patterns", `{"query":"disk"}`)
+	target := "pattern:default/" + list.Patterns[0].ID
+	t.Run("publish", func(t *testing.T) { publishOverMCP(t, c, thief, target) })
 	t.Run("review", func(t *testing.T) {
 		k.db.Space(t, one, "reviewed", func(s *postgres.Space) { s.Approvals = 1 })
 		reviewOverMCP(t, c, colleague)
@@ -44,7 +49,7 @@ func note(title string, more string) string {
 	return fmt.Sprintf(`"type":"note","title":%q,"body":%q`, title, "# "+title+"\n\n"+more+"\n")
 }
 
-func publishOverMCP(t *testing.T, c, thief *client) {
+func publishOverMCP(t *testing.T, c, thief *client, target string) {
 	refused(t, c, "propose_change", `{"changes":{"entry":"ops/disk",`+note("Disk full", "Delete old logs.")+`}}`, "has no space that you may see")
 	args := `{"changes":{"entry":"ops/disk",` + note("Disk full", "Delete old logs.") + `},"reason":"first","create_space":true,"key":"k1"}`
 	made := do(t, c, "propose_change", args)
@@ -62,13 +67,13 @@ func publishOverMCP(t *testing.T, c, thief *client) {
 
 	second := do(t, c, "propose_change", `{"changes":{"entry":"ops/disk","replace":[{"old":"Delete old logs.","new":"Delete logs older than a week."}]},"reason":"second"}`)
 	require.Equal(t, postgres.ChangePublished, second.State)
-	linked := do(t, c, "link_knowledge", `{"entry":"ops/disk","target":"pattern:default/p0000000000000001","reason":"third"}`)
+	linked := do(t, c, "link_knowledge", `{"entry":"ops/disk","target":"`+target+`","reason":"third"}`)
 	require.Equal(t, postgres.ChangePublished, linked.State, "%+v", linked)
-	refused(t, c, "link_knowledge", `{"entry":"ops/disk","target":"pattern:default/p0000000000000001"}`, "has this link already")
+	refused(t, c, "link_knowledge", `{"entry":"ops/disk","target":"`+target+`"}`, "has this link already")
 	e = tools.Entry{}
 	c.into(t, &e, "get_knowledge", `{"entry":"ops/disk"}`)
 	require.Equal(t, "# Disk full\n\nDelete logs older than a week.\n", e.Body)
-	require.Equal(t, "pattern:default/p0000000000000001", e.Links[0].Target)
+	require.Equal(t, target, e.Links[0].Target)
 	require.Equal(t, 3, e.Revision)
 	var first tools.Entry
 	c.into(t, &first, "get_knowledge", `{"entry":"ops/disk","revision":1}`)
