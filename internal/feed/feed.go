@@ -26,6 +26,8 @@ type Options struct {
 	Poll time.Duration // 0 is 250 ms
 	// Reconcile is the time between two comparisons of everything held with the database.
 	Reconcile time.Duration // 0 is 30 s
+	// Snapshots is the folder in which indexes of the knowledge base are kept over restarts; "" keeps none.
+	Snapshots string
 }
 
 func (o Options) withDefaults() Options {
@@ -51,11 +53,12 @@ type Libraries struct {
 	log  *zap.Logger
 	o    Options
 
-	held   atomic.Pointer[map[uuid.UUID]*held] // copied when it changes, so that finding an entry takes no lock
-	tick   atomic.Int64                        // advances with every load: the clock of "least recently used"
-	roles  rights[access.Role]
-	spaces rights[map[uuid.UUID]bool] // of the knowledge base that one may read
-	links  links
+	held     atomic.Pointer[map[uuid.UUID]*held] // copied when it changes, so that finding an entry takes no lock
+	tick     atomic.Int64                        // advances with every load: the clock of "least recently used"
+	roles    rights[access.Role]
+	spaces   rights[map[uuid.UUID]bool] // of the knowledge base that one may read
+	links    links
+	searches searches
 
 	mu       sync.Mutex // guards changes of held, and what follows
 	watchers map[int]func(postgres.Event)

@@ -174,6 +174,7 @@ func (f *follower) take(e postgres.Event) {
 // Committed, or to the next round.
 func (f *follower) catchUp(ctx context.Context) {
 	f.catchUpLinks(ctx)
+	f.catchUpSearches(ctx)
 	for _, h := range *f.l.held.Load() {
 		e := h.entry.Load()
 		if e == nil || e.Revision >= h.want.Load() || h.learning.Load() {
@@ -214,6 +215,7 @@ func (f *follower) reconcile(ctx context.Context, conn *pgx.Conn) error {
 		f.compare(h, row)
 	}
 	f.l.links.changed(uuid.Nil)
+	f.l.searches.changed(uuid.Nil)
 	f.catchUp(ctx)
 	return nil
 }

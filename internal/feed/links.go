@@ -311,6 +311,7 @@ func (f *follower) published(e postgres.Event) {
 		return
 	}
 	f.l.links.changed(e.WorkspaceID)
+	f.l.searches.changed(e.WorkspaceID)
 	if change.Access || !f.spaces[space] { // a new space may be one that all may read
 		f.spaces[space] = true
 		f.l.spaces.forgetWorkspace(e.WorkspaceID)
