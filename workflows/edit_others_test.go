@@ -26,7 +26,7 @@ func (e *editor) of(library string) func(edits ...edit.Edit) (*workflows.EditLib
 	}
 }
 
-var words = edit.Note{Name: ptr("a name"), Description: ptr("words"), Tags: ptr([]string{"t"}), Owner: ptr("team"), Severity: ptr("warning")}
+var fullNote = edit.Note{Name: ptr("a name"), Description: ptr("words"), Tags: ptr([]string{"t"}), Owner: ptr("team"), Severity: ptr("warning")}
 
 func TestClustersOfTextsAreDescribed(t *testing.T) {
 	t.Parallel()
@@ -34,7 +34,7 @@ func TestClustersOfTextsAreDescribed(t *testing.T) {
 	w.cluster(w.clusterInput("desk", []byte(tickets[0][0]+"\n"+tickets[0][0]+"\n"+tickets[1][0]+"\n"), 0))
 	do, id := w.editor().of("desk"), pattern.Fingerprint(tickets[0][0])
 	known := w.ids("desk")
-	for _, x := range []edit.Edit{{Action: edit.Describe, Patterns: []pattern.ID{id}, Note: words}, {Action: edit.Ignore, Patterns: []pattern.ID{id}}} {
+	for _, x := range []edit.Edit{{Action: edit.Describe, Patterns: []pattern.ID{id}, Note: fullNote}, {Action: edit.Ignore, Patterns: []pattern.ID{id}}} {
 		before := w.dump("desk", known)
 		out, err := do(x)
 		require.NoError(t, err)
@@ -61,7 +61,7 @@ func TestClustersOfTextsAreDescribed(t *testing.T) {
 		"described, ignored and unignored, not changed by merge": {Action: edit.Merge, Patterns: []pattern.ID{id}},
 		"there is no pattern":     {Action: edit.Ignore, Patterns: []pattern.ID{"p0000000000000000"}},
 		"that has been trained":   {Action: edit.Use, Version: 1},
-		"wants one pattern":       {Action: edit.Describe, Note: words},
+		"wants one pattern":       {Action: edit.Describe, Note: fullNote},
 		"say a name, description": {Action: edit.Describe, Patterns: []pattern.ID{id}},
 	} {
 		_, err := do(x)
@@ -112,7 +112,7 @@ func TestAnEarlierRecogniserAnswersAgain(t *testing.T) {
 		return out.Edits[0].Number
 	}
 	odd := pattern.Fingerprint("odd")
-	must(edit.Edit{Action: edit.Describe, Patterns: []pattern.ID{odd}, Note: words})
+	must(edit.Edit{Action: edit.Describe, Patterns: []pattern.ID{odd}, Note: fullNote})
 	known := w.ids("waves")
 	before := w.dump("waves", known)
 	used := must(edit.Edit{Action: edit.Use, Version: 1})
