@@ -76,30 +76,27 @@ func decode(v, into any) error {
 
 // note is a file taken apart.
 type note struct {
-	path          string
-	prefix, inner string
-	fields        []field
-	own           own
-	head          Head
-	text          text
-	doc           knowledge.Document // without links to notes of the vault and without fileKey
-	broken        error              // why the front matter is not read
+	prefix string
+	own    own
+	text   text
+	doc    knowledge.Document // without links to notes of the vault and without fileKey
+	broken error              // why the front matter is not read
 }
 
 // take takes a file apart, as far as it does not depend on others.
 func take(path, content string, opts Options) note {
-	n := note{path: path}
-	var body string
-	n.prefix, n.inner, body, _ = split(content)
-	n.fields, n.broken = readYAML(n.inner)
-	n.text = scan(body)
+	prefix, inner, body, _ := split(content)
+	fields, broken := readYAML(inner)
+	n := note{prefix: prefix, broken: broken, text: scan(body)}
 	n.doc = knowledge.Document{Title: n.text.title, Body: body, Metadata: map[string]any{}, Links: []knowledge.Link{}, Sources: []knowledge.Source{}}
 	if n.doc.Title == "" {
 		n.doc.Title = fileTitle(path)
 	}
-	for _, f := range n.fields {
+	for _, f := range fields {
+		var said own
 		switch {
-		case f.key == ownKey && decode(f.value, &n.own) == nil:
+		case f.key == ownKey && decode(f.value, &said) == nil:
+			n.own = said
 		case f.key == "title" && f.value != nil && isTitle(f.text):
 			n.doc.Title = f.text
 		case f.key == fileKey:
@@ -120,7 +117,6 @@ func take(path, content string, opts Options) note {
 	set(&n.doc.Title, n.own.Title)
 	set(&n.doc.Schema, n.own.Schema)
 	set(&n.doc.Sources, n.own.Sources)
-	n.head = headOf(path, n.doc)
 	return n
 }
 
@@ -192,7 +188,7 @@ func ReadHead(path string, content []byte, opts Options) (Head, error) {
 	if err := errors.Join(CheckPath(path), CheckNote(content)); err != nil {
 		return Head{}, err
 	}
-	return take(path, string(content), opts).head, nil
+	return headOf(path, take(path, string(content), opts).doc), nil
 }
 
 // Read makes a document of a note that the index knows. Notices say what of it means nothing: a front matter that is no YAML

@@ -243,7 +243,7 @@ func TestSlugs(t *testing.T) {
 var (
 	frontPieces = []string{
 		"title: A\n", "title: 'A: b' # c\n", "tags: [x, y]\n", "tags:\n- x\n", "tags: #\n", "aliases: other name\n", "# comment\n", "\n", "n: 0x1F\n", "n: 1_000\n", "f: .inf\n", "d: 2026-11-25\n",
-		"d: 2026-11-25 10:00:00\n", "m: {a: 1, b: [2, ~]}\n", "s: |\n  a\n  b\n", "s: >-\n  a\n\n  b\n", "a: &x 1\nb: *x\n", "<<: {a: 1}\n", "? k\n: v\n", "type: runbook\n", "tartan: {schema: fact}\n", "tartan: no\n", "_vault: 1\n", "x: \"\\u0041\"\n", "ключ: да\n", "a: 1\r\n", "\ttab: 1\n", "--- # doc\n", "...\n", "{a: 1, b: 2}\n",
+		"d: 2026-11-25 10:00:00\n", "m: {a: 1, b: [2, ~]}\n", "s: |\n  a\n  b\n", "s: >-\n  a\n\n  b\n", "a: &x 1\nb: *x\n", "<<: {a: 1}\n", "? k\n: v\n", "type: runbook\n", "tartan: {schema: fact}\n", "tartan: no\n", "tartan: {title: t, schema: 1}\n", "tartan: {derived: false, metadata: {title: 1}}\n", "_vault: 1\n", "x: \"\\u0041\"\n", "ключ: да\n", "a: 1\r\n", "\ttab: 1\n", "--- # doc\n", "...\n", "{a: 1, b: 2}\n",
 	}
 	bodyPieces = []string{"# Head\n", "## Sub\n", "text #tag\n", "[[n1]]\n", "[[n2|x]] [[none]]\n", "- rel to [[N1]]\n", "- [cat] content (ctx)\n", "- [cat] x\r\n", "```\n[[n1]]\n", "---\n", "\n", "\r\n", "[a](n2.md)\n", "![[pic.png]]\n", "no feed", byteOrderMark, "`[[n1]]` [[n3#x]]\n", "Setext\n===\n", "<!-- [[n1]] -->\n"}
 )
