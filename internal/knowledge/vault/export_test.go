@@ -178,6 +178,7 @@ func TestHistoriesThatAreNone(t *testing.T) {
 		require.ErrorIs(t, err, ErrHistory)
 		require.ErrorContains(t, err, want)
 	}
+	require.ErrorContains(t, WriteGit(&bytes.Buffer{}, "main\nreset x", each(nil), opts), "is no branch")
 	broken := errors.New("the connection is gone")
 	var b bytes.Buffer
 	err := WriteGit(&b, "main", func(yield func(ChangeSet, error) bool) { yield(ChangeSet{}, broken) }, opts)

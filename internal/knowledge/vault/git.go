@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -33,11 +34,16 @@ type ChangeSet struct {
 // ErrHistory is wrapped by the errors of change sets that cannot be a commit.
 var ErrHistory = errors.New("no history")
 
+var branchForm = regexp.MustCompile(`^[A-Za-z0-9]+(?:[-._/][A-Za-z0-9]+)*$`)
+
 // WriteGit writes a history, oldest first, as a stream for git fast-import, with one commit a change set on the given branch:
 // notes as Export has them, deletions, author and time of the change set, its reason as the message, and its id as the trailer
 // "Change". The same history gives the same commits, so a longer one can be imported over a shorter. Of the history only
 // the names of the notes are kept in memory.
 func WriteGit(w io.Writer, branch string, history iter.Seq2[ChangeSet, error], opts Options) error {
+	if !branchForm.MatchString(branch) {
+		return fmt.Errorf("%w: %q is no branch: want letters and digits joined by - . _ or /", ErrHistory, branch)
+	}
 	out := bufio.NewWriter(w)
 	fmt.Fprint(out, "feature done\n")
 	x := NewIndex(opts)
