@@ -311,6 +311,22 @@ func TestOwnSchema(t *testing.T) {
 	require.Empty(t, v.Validate(p, World{Now: now}))
 }
 
+func TestSchemaThatDoublesIsRefused(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString(`{"$ref":"#/$defs/a0","$defs":{`)
+	for i := range 30 {
+		fmt.Fprintf(&b, `"a%d":{"allOf":[{"$ref":"#/$defs/a%d"},{"$ref":"#/$defs/a%d"}]},`, i, i+1, i+1)
+	}
+	b.WriteString(`"a30":{}}}`)
+	_, err := New(Policy{Schemas: map[string][]byte{"x": []byte(b.String())}})
+	require.ErrorContains(t, err, "over 10000 schemas to one value")
+	v := validator(t, Policy{Schemas: map[string][]byte{"x": []byte(`{"$ref":"#"}`)}})
+	p := body("text")
+	p.Document.Schema = "x"
+	require.Equal(t, []string{"schema.form block"}, ids(v.Validate(p, World{Now: now})), "a cycle ends")
+}
+
 func TestDanglingLinksByPolicy(t *testing.T) {
 	t.Parallel()
 	p := link("see", "ops/gone")

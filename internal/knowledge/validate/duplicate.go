@@ -11,14 +11,14 @@ func (c *run) duplicates() {
 	if c.w.Twin != "" && c.w.Twin != c.p.Address() {
 		c.add("duplicate.exact", Block, "", "the same document as "+c.w.Twin)
 	}
-	for _, s := range c.w.Similar {
-		if s.Address == c.p.Address() || s.Address == c.w.Twin || !c.compared(s.Document) {
-			continue
-		}
-		if j := c.jaccard(s.Document); j >= c.v.policy.NearBlock {
-			c.add("duplicate.near", Block, "/body", fmt.Sprintf("similarity %.2f with %s", j, s.Address))
-		} else if j >= c.v.policy.NearWarn {
-			c.add("duplicate.near", Warn, "/body", fmt.Sprintf("similarity %.2f with %s", j, s.Address))
+	for i, s := range c.similar {
+		evidence := fmt.Sprintf("similarity %.2f with %s", c.jaccard[i], s.Address)
+		switch {
+		case s.Address == c.w.Twin: // said already
+		case c.jaccard[i] >= c.v.policy.NearBlock:
+			c.add("duplicate.near", Block, "/body", evidence)
+		case c.jaccard[i] >= c.v.policy.NearWarn:
+			c.add("duplicate.near", Warn, "/body", evidence)
 		}
 	}
 }
@@ -41,14 +41,19 @@ func (c *run) compared(d knowledge.Document) bool {
 	return false
 }
 
-// jaccard compares the proposal with a document, at no cost where their lengths alone tell them apart.
-func (c *run) jaccard(d knowledge.Document) float64 {
-	ours, theirs := Text(c.p.Document), Text(d)
-	if min(len(ours), len(theirs))*4 < max(len(ours), len(theirs)) {
-		return 0
+// compare computes the similarity of the entries that may be near duplicates, but for those whose lengths alone tell
+// them apart.
+func (c *run) compare() {
+	ours := Text(c.p.Document)
+	var set []uint64
+	for _, s := range c.w.Similar {
+		theirs := Text(s.Document)
+		if s.Address == c.p.Address() || min(len(ours), len(theirs))*4 < max(len(ours), len(theirs)) || !c.compared(s.Document) {
+			continue
+		}
+		if set == nil {
+			set = shingles(ours)
+		}
+		c.similar, c.jaccard = append(c.similar, s), append(c.jaccard, jaccard(set, shingles(theirs)))
 	}
-	if c.shingle == nil {
-		c.shingle = shingles(ours)
-	}
-	return jaccard(c.shingle, shingles(theirs))
 }

@@ -176,8 +176,8 @@ func (c *run) contradictions() {
 			}
 		}
 	}
-	for _, s := range c.w.Similar {
-		if s.Address == c.p.Address() || !c.compared(s.Document) {
+	for i, s := range c.similar {
+		if c.jaccard[i] < MinNear {
 			continue
 		}
 		for _, m := range mismatches(c.p.Document.Body, s.Document.Body) {

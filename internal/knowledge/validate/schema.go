@@ -93,7 +93,35 @@ func compileSchema(name string, text []byte) (schema, error) {
 	if err != nil {
 		return schema{}, fmt.Errorf("schema %q: %w", name, err)
 	}
+	if n := applied(s, map[*jsonschema.Schema]int{}); n > maxApplied {
+		return schema{}, fmt.Errorf("schema %q: allOf, anyOf, oneOf, if and $ref apply over %d schemas to one value; write it with fewer", name, maxApplied)
+	}
 	return schema{s}, nil
+}
+
+// maxApplied bounds how many schemas judge one value: each $ref that is followed twice doubles them.
+const maxApplied = 10_000
+
+// applied counts the schemas that judge the value that s judges, up to a little over maxApplied.
+func applied(s *jsonschema.Schema, known map[*jsonschema.Schema]int) int {
+	if s == nil {
+		return 0
+	}
+	if n, ok := known[s]; ok {
+		return n
+	}
+	known[s] = 0 // a cycle is refused where it is met
+	n := 1
+	for _, group := range [][]*jsonschema.Schema{s.AllOf, s.AnyOf, s.OneOf, {s.Ref, s.Not, s.If, s.Then, s.Else}} {
+		for _, sub := range group {
+			n = min(n+applied(sub, known), maxApplied+1)
+		}
+	}
+	for _, sub := range s.DependentSchemas {
+		n = min(n+applied(sub, known), maxApplied+1)
+	}
+	known[s] = n
+	return n
 }
 
 // schema: the document fits its type.

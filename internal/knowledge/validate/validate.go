@@ -146,6 +146,7 @@ func (v *Validator) Validate(p Proposal, w World) []Result {
 		c.inbound()
 	case Put:
 		c.texts = textsOf(p.Document)
+		c.compare()
 		for _, check := range []func(){
 			c.slug, c.size, c.unicode, c.schema, c.duplicates, c.links, c.times, c.contradictions,
 			c.secrets, c.personal, c.injection, c.citations, c.feedback,
@@ -165,17 +166,18 @@ type run struct {
 	w       World
 	texts   []text
 	found   []Result
-	secret  []string // what must not appear in evidence
-	shingle []uint64 // of the proposal, when it is compared
+	secret  []string  // what must not appear in evidence
+	similar []Similar // those of World that are compared, and
+	jaccard []float64 // ... their similarity
 }
 
-// add records a finding of a check of the table. The fix is the check's own where fix is not given.
-func (c *run) add(id string, s Severity, path, evidence string, fix ...string) {
+// add records a finding of a check of the table.
+func (c *run) add(id string, s Severity, path, evidence string) {
 	check, ok := byID[id]
 	if !ok || !slices.Contains(check.Severities, s) {
 		panic("validate: " + id + " as " + string(s) + " is not in the table of checks")
 	}
-	c.found = append(c.found, Result{id, check.Version, s, path, evidence, cmp.Or(strings.Join(fix, " "), check.Fix)})
+	c.found = append(c.found, Result{id, check.Version, s, path, evidence, check.Fix})
 }
 
 // maxOfCheck bounds the results of one check: a document of addresses would drown all else.
