@@ -174,7 +174,8 @@ func entry(w writer) Proposal {
 // BenchmarkValidate is one entry against an index of 100,000, with the eight likeliest near duplicates compared.
 func BenchmarkValidate(b *testing.B) {
 	v := validator(b, Policy{})
-	n, w := fillNear(b, 100_000)
+	n, _ := hundredThousand()
+	w := newWriter(6)
 	proposals := make([]Proposal, 64)
 	for i := range proposals {
 		proposals[i] = entry(w)
