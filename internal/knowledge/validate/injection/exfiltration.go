@@ -8,7 +8,7 @@ import (
 
 var (
 	// imageForm is a Markdown or HTML image, or a reference to one.
-	imageForm = regexp.MustCompile(`!\[[^\]]{0,200}\]\(\s*<?(https?:[^\s>]+|//[^\s>]+)|(?i)<img\b[^>]{0,300}?\bsrc\s*=\s*["']?((?:https?:)?//[^"'>\s]+)`)
+	imageForm = regexp.MustCompile(`!\[[^\]]{0,200}\]\(\s*<?(https?:[^\s>)]+|//[^\s>)]+)|(?i)<img\b[^>]{0,300}?\bsrc\s*=\s*["']?((?:https?:)?//[^"'>\s]+)`)
 	urlForm   = regexp.MustCompile(`(?i)\bhttps?://[^\s<>"'` + "`" + `]{4,}`)
 	// fillIn is what a model is to put something in for.
 	fillIn = regexp.MustCompile(`(?i)\{\{?[^{}/]{1,60}\}?\}|\$\{[^}]{1,60}\}|\$\([^)]{1,80}\)|%7b[^/&]{1,60}%7d|\[[a-z][a-z _-]{2,60}\]|<[a-z][a-z _-]{2,60}>|\b(?:INSERT|REPLACE|YOUR|THE)[_-][A-Z_]{2,40}\b`)
@@ -31,7 +31,10 @@ func exfiltration(out []Finding, s string) []Finding {
 				g = 4
 			}
 			// what is filled in may hold blanks and end later than the address does
-			address := s[m[g]:m[g+1]] + upTo(s[m[g+1]:], ")>\n", 80)
+			address := s[m[g]:m[g+1]]
+			if rest := s[m[g+1]:]; !strings.HasPrefix(rest, ")") {
+				address += upTo(rest, ")>\n", 80)
+			}
 			if carries(address, true) {
 				out = append(out, Finding{Exfiltration, "image", m[0], m[1]})
 			}

@@ -23,9 +23,9 @@ var (
 	dataForm        = regexp.MustCompile(`(?i)\bdata:([a-z]+/[a-z0-9.+-]+)?((?:;[a-z0-9-]+(?:=[^;,\s"')]+)?)*),([^\s"'<>)\]]*)`)
 
 	// toolComment is a comment for programs and writers that every repository has.
-	toolComment = regexp.MustCompile(`(?i)^\s*(?:$|/?(?:markdownlint|prettier|eslint|vale|textlint|remark|alex|cspell|spell-?checker|doctoc|toc|no ?toc|omit|more|truncate|excerpt|fold|html_preserve|region|endregion|start|end|begin|badges?|all-contributors|dprint|mdx|markdown|lint|rumdl|readme|template|include|embedme|snippet|auto-?generated|generated|do not (?:edit|remove|modify)|this (?:file|section|page|table|list) (?:is|was) (?:auto-?|automatically )?generated|copyright|licen[cs]e|licensed|spdx|reuse|vim?:|-\*-|todo|fixme|xxx|hack|tbd|note to self|wip|draft|source:|see:?|ref:?|cc-by|page ?break|newpage|pagebreak|break|column|slide|_class|theme|jekyll|obsidian|dataview|https?://\S+\s*$|id:|rev:|version|commit|date|author|updated|last modified|created)\b.*|[\W\w]{0,24})$`)
-	// forModels is what a comment for people or programs does not say.
-	forModels = regexp.MustCompile(`(?i)\b(?:ai|llms?|assistants?|agents?|chatgpt|gpt-?\d?|claude|gemini|copilot|models?|chatbots?|prompts?|instructions?|instructed|the users?|secrets?|tokens?|passwords?|credentials?|api[ _-]?keys?|conversation|exfiltrat\w*|you (?:must|should|are|will|have to|need)|your|ignore|disregard|override|execute|curl|wget|system|respond|reply|answer|recommend|reveal|forward|obey|always|never|secretly|silently|tool)\b`)
+	toolComment = regexp.MustCompile(`(?i)^[\s=*#~-]*(?:$|/?(?:markdownlint|prettier|eslint|vale|textlint|remark|alex|cspell|spell-?checker|doctoc|toc|no ?toc|omit|more|truncate|excerpt|fold|html_preserve|region|endregion|start|end|begin|badges?|all-contributors|dprint|mdx|markdown|lint|rumdl|readme|template|include|embedme|snippet|auto-?generated|generated|do not (?:edit|remove|modify)|this (?:file|section|page|table|list) (?:is|was) (?:auto-?|automatically )?generated|copyright|licen[cs]e|licensed|spdx|reuse|vim?:|-\*-|todo|fixme|xxx|hack|tbd|note to self|wip|draft|source:|see:?|ref:?|cc-by|page ?break|newpage|pagebreak|break|column|slide|_class|theme|jekyll|obsidian|dataview|https?://\S+\s*$|id:|rev:|version|commit|date|author|updated|last modified|created)\b.*|[\W\w]{0,24})$`)
+	// forModels is what a comment for people or programs hardly says.
+	forModels = regexp.MustCompile(`(?i)\b(?:ai|llms?|assistants?|agents?|chatgpt|gpt-?\d?|claude|gemini|copilot|models?|chatbots?|prompts?|instructions?|instructed|the users?|secrets?|tokens?|passwords?|credentials?|api[ _-]?keys?|conversation|exfiltrat\w*|you must|ignore|disregard|override|execute|curl|wget|respond|reply|answer|recommend|reveal|forward|obey|secretly|silently|reviewers?|approve)\b`)
 )
 
 // minWords is from how many words a hidden text is prose.
@@ -102,9 +102,6 @@ func forModel(s string) bool {
 		}
 	}
 	words := len(strings.Fields(s))
-	if strings.Contains(s, "://") && words >= minWords && !toolComment.MatchString(s) {
-		return true
-	}
 	return words >= minWords-2 && len(forModels.FindAllString(s, 2)) == 2 || words >= minWords && forModels.MatchString(s) && !toolComment.MatchString(s)
 }
 

@@ -44,7 +44,7 @@ func own() []*rule {
 
 var (
 	// placeholderForm is what stands where a password would: variables, templates, marks of omission, names for it.
-	placeholderForm = regexp.MustCompile(`(?i)^(?:<.*|.*>|\[.*\]|\{.*|\$[\w{(].*|%\w+%|%[sdv]|[*.x•#_-]+|\w*(?:your|my|the|some|example|sample|dummy|placeholder|redacted|removed|changeme|change[-_]?me|insert|replace|todo|xxx+|\*\*\*+|\.\.\.)[\w-]*|(?:db_?|user_?|admin_?)?(?:password|passwd|pass|pwd|secret|token|null|none|nil|true|false|undefined|empty|string|value|username|user)\d{0,2}|env[.:(].*|os\..*|process\..*|secrets?[./].*|vault[.:/].*|op://.*|file:.*|var\..*|config\..*|settings\..*|[a-z_]+\(.*)$`)
+	placeholderForm = regexp.MustCompile(`(?i)^(?:<.*|.*>|#\{.*|(?:\w+[_-])?(?:secret|access|api|auth)[_-](?:\w+[_-])?(?:key|token|secret)|\[.*\]|\{.*|\$[\w{(].*|%\w+%|%[sdv]|[*.x•#_-]+|\w*(?:your|my|the|some|example|sample|dummy|placeholder|redacted|removed|changeme|change[-_]?me|insert|replace|todo|xxx+|\*\*\*+|\.\.\.)[\w-]*|(?:db_?|user_?|admin_?)?(?:password|passwd|pass|pwd|secret|token|null|none|nil|true|false|undefined|empty|string|value|username|user)\d{0,2}|env[.:(].*|os\..*|process\..*|secrets?[./].*|vault[.:/].*|op://.*|file:.*|var\..*|config\..*|settings\..*|[a-z_]+\(.*)$`)
 	// nameForm is a variable, a path or a word of prose.
 	nameForm = regexp.MustCompile(`^(?:[a-z]+(?:[._/-][a-z]+)*|[A-Z]+(?:_[A-Z]+)*|[A-Z]?[a-z]+(?:[A-Z][a-z]+)*|/[\w./-]+|~/.*|\./.*)[.:!?)]*$`)
 )
