@@ -105,12 +105,13 @@ func (l *Library) settle(keys map[uint64]struct{}, made renderings, groups map[u
 // locate puts a family where those are found that it may belong to.
 func (l *Library) locate(f *family, made renderings) {
 	r := l.least(l.crowds.of(f), made)
-	o := outline(r.fields())
-	if f.placed && f.outline == o {
+	o, stem := outline(r.fields()), r.stem()
+	if f.placed && f.outline == o && f.stem == stem {
 		return
 	}
 	i := l.familyAt(f.key)
 	if f.placed {
+		l.byStem.remove(tableKey(f.stem), i, l.familyStem)
 		l.unline(f, i)
 	}
 	f.outline = o
@@ -118,9 +119,10 @@ func (l *Library) locate(f *family, made renderings) {
 		f.head = uint32(i)
 	}
 	if !f.placed {
-		f.stem, f.head, f.placed = r.stem(), uint32(i), true
-		l.byStem.insert(tableKey(f.stem), i, l.familyStem)
+		f.head, f.placed = uint32(i), true
 	}
+	f.stem = stem
+	l.byStem.insert(tableKey(stem), i, l.familyStem)
 	if f.outline != 0 {
 		l.byOutline.insert(tableKey(f.outline), i, l.familyOutline)
 	}
@@ -238,12 +240,23 @@ func (l *Library) keysOf(stem uint32) []uint64 {
 
 func (l *Library) familyStem(i int) uint64 { return tableKey(l.families.at(i).stem) }
 
-// bundle is the families of one pattern: the first has the template, the others have a tail more. If stump is not 0, all of them have
-// a tail behind that many elements.
+// bundle is the families of one pattern: the first has the template, the others have a tail more. Or all of them have the same template
+// once the holes of each are slots.
 type bundle struct {
 	keys  []uint64
-	stump int
+	holes [][]hole
 }
+
+// filled returns a member of the f-th family with a slot in the place of each hole.
+func (b *bundle) filled(f int, r *rendered) rendered {
+	if b.holes == nil {
+		return *r
+	}
+	return r.fill(b.holes[f], nil)
+}
+
+// tails reports whether all families but the first have a tail more.
+func (b *bundle) tails() bool { return len(b.keys) > 1 && b.holes == nil }
 
 // bundles finds which families with the same first words belong together.
 func (l *Library) bundles(stem uint32, made renderings) []bundle {
@@ -254,7 +267,10 @@ func (l *Library) bundles(stem uint32, made renderings) []bundle {
 	case 1:
 		return []bundle{{keys: list}}
 	}
-	out, list := l.endings(list, made)
+	out, list := l.quotations(list, made)
+	more, list := l.endings(list, made)
+	said, list := l.spoken(list, made)
+	out = append(append(out, more...), said...)
 	root := make(map[uint64]uint64, len(list))
 	for _, key := range list {
 		root[key] = key
@@ -324,35 +340,31 @@ func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, ru
 	for f, key := range b.keys {
 		members[f], reps[f] = l.copies(key, made)
 	}
-	var gap, end string
-	if b.stump > 0 {
-		r := &reps[0][0]
-		gap, end = r.parts[r.partOf(b.stump)].gap, r.tail
+	for f := range reps {
+		for k := range reps[f] {
+			reps[f][k] = b.filled(f, &reps[f][k])
+		}
 	}
-	first := reps[0][0].cutAt(b.stump)
+	first := reps[0][0]
 	best := &first
 	bestText := best.text(nil)
 	n := best.elements()
 	diff := make(merged, n)
 	for f := range reps {
 		for k := range reps[f] {
-			r := reps[f][k].cutAt(b.stump)
-			diff.differences(&first, &r)
-			if f > 0 {
+			r := &reps[f][k]
+			diff.differences(&first, r)
+			if f > 0 && b.tails() {
 				continue
 			}
 			if t := r.text(nil); t < bestText {
-				best, bestText = &r, t
+				best, bestText = r, t
 			}
 		}
 	}
 	text, slots := best.text(diff), best.slots(diff)
-	if b.stump > 0 {
-		text += gap + pattern.Wildcard + end
-	} else if len(b.keys) > 1 {
+	if b.tails() {
 		text += " " + pattern.Wildcard
-	}
-	if len(b.keys) > 1 {
 		slots = append(slots, pattern.Slot{Name: unused("tail", slots), Type: pattern.Text})
 	}
 	plans := map[member][]slotPlan{}
@@ -360,15 +372,16 @@ func (l *Library) name(b bundle, made renderings, groups map[uint32]struct{}, ru
 		for k, m := range members[f] {
 			r := reps[f][k]
 			whole := r.parts
-			if f > 0 || b.stump > 0 {
+			tail := f > 0 && b.tails()
+			if tail {
 				r.parts = r.parts[:r.partOf(n)]
 			}
 			joinTypes(slots, r.slots(diff))
 			plan := r.plan(diff)
 			switch {
-			case f > 0 || b.stump > 0:
+			case tail:
 				plan = append(plan, slotPlan{first: whole[len(r.parts)].first, last: whole[len(whole)-1].last, tail: true})
-			case len(b.keys) > 1:
+			case b.tails():
 				plan = append(plan, slotPlan{tail: true, last: noTail})
 			}
 			plans[m] = plan

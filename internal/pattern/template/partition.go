@@ -54,7 +54,8 @@ const (
 	needFirst   = 32  // the first column often names what the message is about
 	needNamed   = 6   // behind the word user or host
 	needField   = 4   // a field of a record whose message says what happened, or alone in quotes or brackets
-	needValue   = 8   // behind an = stands a value more often than not
+	needValue   = 6   // behind an = stands a value more often than not
+	needOption  = 8   // the statement is there without the field as well
 	needColon   = 6   // behind a colon stands a value if nothing but it stands there
 	needMessage = 128 // behind msg= and event= stands what happened
 	needKey     = 16  // in front of an = stands what distinguishes statements
@@ -67,13 +68,16 @@ var needAt = [...]int{needUsual, needFirst, needNamed, needField, needValue, nee
 type partitioner struct {
 	known  func(word uint64) bool // nil in the first pass
 	strong func(word uint64) bool
+	told   func(word uint64) bool
 	frame  surroundings
 	places []place // of the columns
 	prose  mask    // the columns whose constant words hold a template together
+	option bool    // the column at hand is the value of a field that the statement also goes without
 	out    []cluster
 	counts map[uint64]struct{}
 	// What the first pass found, by word hash.
 	values, unsure map[uint64]struct{}
+	fields         map[uint64]struct{}
 	rivals         []uint64 // once for each table in which the word is one of several alternatives and nothing else differs
 }
 
@@ -84,6 +88,9 @@ func (p *partitioner) partition(rows []row) []cluster {
 	for _, part := range p.frame.records(rows) {
 		p.places = p.frame.places(part[0])
 		p.prose = p.frame.prose(p.places, part[0])
+		if p.fields != nil {
+			p.tellFields(p.fields, part)
+		}
 		for _, part := range byFields(part, p.places) {
 			p.split(part, mask{})
 		}
@@ -138,7 +145,7 @@ func (p *partitioner) weigh(x *cell, at place) int {
 		return weightSlot
 	case sizeUnit(x.text):
 		return weightKnown
-	case at == placeUsual && p.known != nil && p.known(x.hash), x.weak(), truthWord(x.text):
+	case p.known != nil && p.known(x.hash) && (at == placeUsual || at == placeColon || at == placeValue && !p.option), x.weak(), truthWord(x.text):
 		return weightKnown
 	case x.kind != kindWord || identLike(x.text) || strings.IndexByte(x.text, '-') > 0:
 		if at == placeFirst || at == placeKey {
@@ -216,6 +223,7 @@ func (p *partitioner) split(rows []row, inherited mask) {
 	var bestStat, bestVarStat colStat
 	var fresh, open []int
 	for c := range cols {
+		p.option = p.places[c] == placeValue && !allSame(rows, c) && p.optional(&rows[0], c)
 		st := p.stat(rows, c)
 		if st.distinct == 1 {
 			if !st.slots && !vars.has(c) && p.prose.has(c) {
@@ -226,6 +234,9 @@ func (p *partitioner) split(rows []row, inherited mask) {
 		need := needAt[p.places[c]]
 		if p.places[c] == placeUsual && namesValue(rows[0].cells[c-1].text) {
 			need = needNamed
+		}
+		if p.option {
+			need = needOption
 		}
 		if inherited.has(c) || st.masked || st.weight >= need {
 			vars.set(c)

@@ -117,9 +117,9 @@ func (l *Library) repartition(run *learning) {
 func (l *Library) observe(g uint32) {
 	grp := l.groups.at(int(g))
 	rows, frame := l.rows(grp.shapes)
-	p := partitioner{frame: frame, values: map[uint64]struct{}{}, unsure: map[uint64]struct{}{}}
-	p.partition(rows)
 	constant, prose := map[uint64]struct{}{}, map[uint64]struct{}{}
+	p := partitioner{frame: frame, values: map[uint64]struct{}{}, unsure: map[uint64]struct{}{}, fields: constant}
+	p.partition(rows)
 	for i := range rows {
 		for c := range rows[i].cells {
 			x := &rows[i].cells[c]
@@ -151,7 +151,7 @@ func (l *Library) rebuild(g uint32, keys map[uint64]struct{}, made renderings, r
 	var clusters []cluster
 	for {
 		rows, frame := l.rows(grp.shapes)
-		p := partitioner{frame: frame, known: l.words.known, strong: l.words.strong}
+		p := partitioner{frame: frame, known: l.words.known, strong: l.words.strong, told: l.words.told}
 		clusters = p.partition(rows)
 		folded := false
 		for c := range clusters {

@@ -182,11 +182,27 @@ func (r *rendered) partOf(n int) int {
 	return len(r.parts)
 }
 
-// stem is the hash of the first minStem elements.
+// stem is the hash of the first elements, of what stands in quotes only that it does: minStem of them, or two with a word among them.
 func (r *rendered) stem() uint32 {
-	h := uint64(k1)
-	for i := range r.partOf(minStem) {
+	h, n, held := uint64(k1), 0, false
+	quotes := r.enclosures()
+	for i := 0; i < len(r.parts); {
+		if n == minStem || n == minStem-1 && held {
+			break
+		}
+		if len(quotes) > 0 && quotes[0].from == i {
+			h = (h ^ k2) * k3
+			h ^= h >> 31
+			i, quotes = quotes[0].to, quotes[1:]
+			n++
+			continue
+		}
+		p := &r.parts[i]
+		held = held || !p.slot && strings.IndexFunc(p.word, wordRune) >= 0
 		h = r.mix(h, i)
+		for i++; i < len(r.parts) && r.continues(i); i++ {
+		}
+		n++
 	}
 	return uint32(h >> 32)
 }

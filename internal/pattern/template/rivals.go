@@ -42,14 +42,21 @@ func (p *partitioner) rival(rows []row, c int) {
 }
 
 // choice reports whether the n alternatives of a column in running text may be values: more than minRivals, or as many if not all of
-// them are in capitals.
+// them are in capitals, or if all is.
 func (p *partitioner) choice(rows []row, c, n int) bool {
 	if p.places[c] != placeUsual || n < minRivals {
 		return false
 	}
-	return n > minRivals || slices.ContainsFunc(rows, func(r row) bool {
-		return strings.ToUpper(r.cells[c].text) != r.cells[c].text
-	})
+	small := func(x *cell) bool { return x.kind == kindWord && strings.ToUpper(x.text) != x.text }
+	if n > minRivals || slices.ContainsFunc(rows, func(r row) bool { return small(&r.cells[c]) }) {
+		return true
+	}
+	for k := range rows[0].cells {
+		if k != c && small(&rows[0].cells[k]) {
+			return false
+		}
+	}
+	return true
 }
 
 // free returns the undecided column with the most words, at least three, of those that vary freely against another: three in four of

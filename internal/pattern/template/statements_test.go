@@ -56,7 +56,7 @@ func TestStatements(t *testing.T) {
 				"order 21 cancelled by customer 7: nobody knows why",
 			},
 			"order <*> cancelled by customer <*>: <*>",
-			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "number_2", Type: pattern.Number}, {Name: "tail", Type: pattern.Text}},
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "number_2", Type: pattern.Number}, {Name: "text", Type: pattern.Text}},
 		},
 		{
 			"prose in quotes in brackets",
@@ -66,7 +66,34 @@ func TestStatements(t *testing.T) {
 				"task 21 raised unexpected error('nobody knows why')",
 			},
 			"task <*> raised unexpected error('<*>')",
-			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "tail", Type: pattern.Text}},
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "text", Type: pattern.Text}},
+		},
+		{
+			"prose in quotes in front",
+			[]string{`Quest "The Lost Caravan" left by 7`, `Quest "Rats!" left by 8`, `Quest "Into the Deep" left by 9`},
+			`Quest "<*>" left by <*>`,
+			[]pattern.Slot{{Name: "text", Type: pattern.Text}, {Name: "number", Type: pattern.Number}},
+		},
+		{
+			"names of two words in brackets",
+			[]string{"logon of user(3) name(Ada Lovelace) refused", "logon of user(4) name(Grace Hopper) refused", "logon of user(5) name(Kim) refused"},
+			"logon of user(<*>) name(<*>) refused",
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "text", Type: pattern.Text}},
+		},
+		{
+			"a name of several words where others have one",
+			[]string{
+				"batch 1 sent to ada as 7", "batch 2 sent to bob as 8", "batch 3 sent to eve as 9", "batch 4 sent to kim as 1", "batch 5 sent to max as 1",
+				"batch 6 sent to sue as 1", "batch 7 sent to Ada and Sons as 3",
+			},
+			"batch <*> sent to <*> as <*>",
+			[]pattern.Slot{{Name: "number", Type: pattern.Number}, {Name: "word", Type: pattern.Text}, {Name: "number_2", Type: pattern.Number}},
+		},
+		{
+			"three words behind a key",
+			[]string{"fix by provider=gps after 3", "fix by provider=wifi after 4", "fix by provider=cell after 5"},
+			"fix by provider=<*> after <*>",
+			[]pattern.Slot{{Name: "provider", Type: pattern.Word}, {Name: "number", Type: pattern.Number}},
 		},
 		{
 			"three alternatives that many words hold together",
@@ -241,4 +268,58 @@ func TestTallyRoundTrip(t *testing.T) {
 	require.Equal(t, []template.Bucket{{Start: -60, Lines: 1}, {Start: 0, Lines: 2}, {Start: 120, Lines: 1}}, got[0].Buckets)
 	require.Equal(t, int64(-3e9), got[0].First)
 	require.Equal(t, "b", got[0].Example)
+}
+
+// What tells statements apart stays, whatever looks like a value.
+func TestStatementsThatStayApart(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		lines    []string
+		patterns int
+	}{
+		{
+			"a field that the statement also goes without",
+			[]string{"failure; uid=1 tty=2 rhost=3", "failure; uid=1 tty=2 rhost=3 user=root", "failure; uid=1 tty=2 rhost=3 user=guest", "failure; uid=1 tty=2 rhost=3 user=test"},
+			4,
+		},
+		{
+			"statements about one subject",
+			[]string{
+				"bus usb 1: new device found", "bus usb 1: reset", "bus usb 2: link lost again", "bus usb 1: waiting for host", "bus usb 3: over current",
+				"bus usb 3: speed is 480 now",
+			},
+			6,
+		},
+		{
+			"something more in front of a value",
+			[]string{
+				"password for ada sent", "password for bob sent", "password for eve sent", "password for kim sent", "password for max sent",
+				"password for sue sent", "password for invalid user 7 sent",
+			},
+			2,
+		},
+		{"a few reasons", []string{"cannot open file 1: no such file", "cannot open file 2: permission denied", "cannot open file 3: disk is full"}, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			lib := template.NewLibrary(template.Options{})
+			lib.Learn(shapesOf(tally(c.lines...)))
+			require.Len(t, lib.Patterns(), c.patterns)
+		})
+	}
+}
+
+// The value of a slot for prose is all of it.
+func TestValuesOfProse(t *testing.T) {
+	t.Parallel()
+	lib := template.NewLibrary(template.Options{})
+	lines := []string{`Quest "The Lost Caravan" left by 7`, `Quest "Rats!" left by 8`, `Quest "Into the Deep" left by 9`}
+	lib.Learn(shapesOf(tally(lines...)))
+	for i, want := range []string{"The Lost Caravan", "Rats", "Into the Deep"} {
+		var m template.Match
+		require.True(t, lib.Index().Recognise([]byte(lines[i]), &m))
+		require.Len(t, m.Values, 2)
+		require.Equal(t, want, lines[i][m.Values[0].Start:m.Values[0].End])
+	}
 }

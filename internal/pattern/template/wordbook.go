@@ -56,6 +56,7 @@ type valueCount struct {
 type interest struct {
 	word   uint64
 	known  bool
+	told   bool
 	groups []uint32
 }
 
@@ -119,6 +120,9 @@ func (w *wordbook) strong(word uint64) bool {
 	v := w.count(word)
 	return v >= 2 && v > w.constants.at(cut(word))
 }
+
+// told reports whether some group told of a word as a constant, or of one that shares its count.
+func (w *wordbook) told(word uint64) bool { return w.constants.at(cut(word)) > 0 }
 
 // update replaces what group g has told.
 func (w *wordbook) update(g uint32, e *evidence, values, constants, unsure map[uint64]struct{}, rivals []uint64) {
@@ -198,7 +202,7 @@ func (w *wordbook) interest(g uint32, word uint64, by int) {
 	k := slices.IndexFunc(list, func(i interest) bool { return i.word == word })
 	if k < 0 {
 		k = len(list)
-		list = append(list, interest{word: word, known: w.known(word)})
+		list = append(list, interest{word: word, known: w.known(word), told: w.told(word)})
 	}
 	if by > 0 {
 		list[k].groups = append(list[k].groups, g)
