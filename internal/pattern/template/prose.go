@@ -12,30 +12,14 @@ func (s *scanner) prose(m []byte, i int) int {
 	tokens := (*[maxTokens]token)(s.tokens[:maxTokens])
 	k, ahead := len(s.tokens), s.n-i // the text is ahead of the message by so much
 	sum, skel, check, gap := s.sum, s.skel, s.check, s.gap
-	room := 64 - 8*(s.n-s.gapAt) // bits of gap that are free
 	if s.n == 0 && m[i] == ' ' {
 		return i
 	}
-	for k < maxTokens-1 && i < len(m) && i+ahead < maxText {
-		if c := m[i]; needs[c] != 0 {
-			need, next := needs[c], atEnd
-			if i+1 < len(m) {
-				next = follows[m[i+1]]
-			}
-			if need&next == 0 || room <= 0 || need&special != 0 && !simple(m, i, gap, tokens[:k]) {
-				break
-			}
-			if need&bracket != 0 {
-				s.round = c == '('
-			}
-			skel = (skel + uint64(c) + 1) * k1
-			gap |= uint64(c) << (-room & 63)
-			room -= 8
-			i++
-			continue
-		}
-		if gap == 0 && k > 0 {
-			break // a joint
+	for k < maxTokens-1 {
+		end := min(len(m), maxText-ahead)
+		i, gap, skel = s.delimiters(m, i, end, k, gap, skel)
+		if i >= end || needs[m[i]] != 0 || gap == 0 && k > 0 {
+			break // nothing that is read here; or a joint
 		}
 		x := uint64(0)
 		if i+8 <= len(m) {
@@ -53,7 +37,7 @@ func (s *scanner) prose(m []byte, i int) int {
 		case w < 8:
 			if w == 3 && x&0x20 == 0 && (isDay(m[i:j]) || isMonth(m[i:j])) || gap != ' ' && afterKey(gap) && isTruth(m[i:j]) {
 				j = i // Mon, Jan; true
-			} else if blank(m, j) || ended(m, j) {
+			} else if ended(m, j) {
 				y := uint64(w)*k1 ^ spread(x, w)
 				proof = fold(check^gap, y^secret[0])
 				h = y * k2
@@ -63,7 +47,7 @@ func (s *scanner) prose(m []byte, i int) int {
 			}
 		default:
 			w, h, proof = longWord(m, i, x, check^gap)
-			if j = i + w; w > 0 && !blank(m, j) && !ended(m, j) {
+			if j = i + w; w > 0 && !ended(m, j) {
 				h = 0
 				j, what, prefix = further(m, i, j, x)
 			}
@@ -96,11 +80,6 @@ func (s *scanner) prose(m []byte, i int) int {
 		i = j
 		check, gap, skel = proof, 0, (skel+0x1ff)*k1
 		s.mark, s.markCheck, s.gapAt = skel, check, i+ahead
-		room = 64
-		if blank(m, i) {
-			gap, room, skel = ' ', 56, (skel+' '+1)*k1
-			i++
-		}
 	}
 	s.tokens = s.tokens[:k]
 	s.n = i + ahead
@@ -108,8 +87,32 @@ func (s *scanner) prose(m []byte, i int) int {
 	return i
 }
 
-// blank reports whether a single blank stands at i, and something behind it.
-func blank(m []byte, i int) bool { return i+1 < len(m) && m[i] == ' ' && m[i+1] > ' ' }
+// delimiters reads on from i, up to before end, while there are delimiters that say nothing of what follows. k tokens and the
+// delimiters gap stand before i. It returns where it stopped, and the sums of all delimiters there.
+func (s *scanner) delimiters(m []byte, i, end, k int, gap, skel uint64) (int, uint64, uint64) {
+	for free := bits.LeadingZeros64(gap) &^ 7; i < end && free > 0; free -= 8 {
+		c := m[i]
+		need, next := needs[c], atEnd
+		if i+1 < len(m) {
+			next = follows[m[i+1]]
+		}
+		if need&next == 0 {
+			break
+		}
+		if need&(special|bracket) != 0 && (c != '"' || gap != 0) {
+			if need&special != 0 && !s.simple(m, i, k, gap) {
+				break
+			}
+			if need&bracket != 0 {
+				s.round = c == '('
+			}
+		}
+		skel = (skel + uint64(c) + 1) * k1
+		gap |= uint64(c) << (-free & 63)
+		i++
+	}
+	return i, gap, skel
+}
 
 // further returns where the token ends that begins with the letters m[i:j], which do not end there, what it is and how many of its
 // bytes are a literal prefix. Its first eight bytes are x. The end is i if run has to say.
@@ -221,23 +224,19 @@ func ended(m []byte, j int) bool {
 	return j >= len(m) || ends[m[j]] || (m[j] == ':' || m[j] == '.') && (j+1 == len(m) || m[j+1] == ' ')
 }
 
-// simple reports whether a special delimiter at i says nothing of what follows, which it may be before; gap is the delimiters before
-// it, behind the tokens.
-func simple(m []byte, i int, gap uint64, tokens []token) bool {
+// simple reports whether the special delimiter at i says nothing of what follows, which it may stand before. k tokens and the delimiters
+// gap stand before i.
+func (s *scanner) simple(m []byte, i, k int, gap uint64) bool {
 	switch c := m[i]; c {
 	case '(': // a size that says again what stands before it
-		n := len(tokens)
-		return gap != ' ' || n < 2 || tokens[n-2].kind != kindNumber || !digit(m[i+1])
+		return !digit(m[i+1]) || gap != ' ' || k < 2 || s.tokens[:k][k-2].kind != kindNumber
 	case '[', '{':
 		return wordList(m, i+1, closing(c)) == 0
 	}
-	if gap == 0 || gap == ' ' || m[i-1] != ' ' && m[i-1] != '=' && m[i-1] != ':' || quotes(m, i) {
+	if gap == 0 || gap == ' ' || k == 0 || m[i-1] != ' ' && m[i-1] != '=' && m[i-1] != ':' || quotes(m, i) {
 		return true
 	}
-	if len(tokens) == 0 {
-		return true
-	}
-	last := &tokens[len(tokens)-1]
+	last := &s.tokens[:k][k-1]
 	return last.kind == kindWord && isMessageKey(m[last.start:last.end])
 }
 
