@@ -17,7 +17,7 @@ var awkward = []string{
 	"user root", "ы连 é", strings.Repeat("w ", 200), strings.Repeat("x", 5000), strings.Repeat("1 ", 300), "a\u00a0b", "\x14 \x14", "'it''s'", `"`, `a="`, "1-2-3-4", "a:b:c:d", "::", "a=b=c", "5%", "1e5", "T10:00", "2015-10-18T18:01:47.978+02:00",
 	"0000000000000000000.!\xe9", "000000000000\xe400*", "00000000檼*",
 	"fe80::1%eth0-0000000000000000000.!\xe9ZT", "12:30.!连\xff", "连\xe9.!5 \xff-连.", "http://x/y\xe9z, C:\\a\xe9b /a/b\xe9c/连d", "12:30\xe9Z 1,234\xe9 <1 sec\xe9.!连",
-	"a.!" + strings.Repeat("连", 100), "5.!连://x", "5.-!连://x", "0...0:00 1.2.3.4:5 1..2", strings.Repeat(strings.Repeat("x", 255)+" ", 8)[:2047] + "!! y", strings.Repeat(strings.Repeat("x", 255)+" ", 8)[:2046] + ".!连 y",
+	"a.!" + strings.Repeat("连", 100), "5.!连://x", "5.-!连://x", "0...0:00 1.2.3.4:5 1..2", "0\":\t\" \"", "k=\v' '", strings.Repeat(strings.Repeat("x", 255)+" ", 8)[:2047] + "!! y", strings.Repeat(strings.Repeat("x", 255)+" ", 8)[:2046] + ".!连 y",
 }
 
 // checkScan holds what is true of every scan.

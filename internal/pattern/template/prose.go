@@ -233,7 +233,7 @@ func (s *scanner) simple(m []byte, i, k int, gap uint64) bool {
 	case '[', '{':
 		return wordList(m, i+1, closing(c)) == 0
 	}
-	if gap == 0 || gap == ' ' || k == 0 || m[i-1] != ' ' && m[i-1] != '=' && m[i-1] != ':' || quotes(m, i) {
+	if gap == 0 || gap == ' ' || k == 0 || classOf[m[i-1]]&isSpace == 0 && m[i-1] != '=' && m[i-1] != ':' || quotes(m, i) {
 		return true
 	}
 	last := &s.tokens[:k][k-1]
