@@ -174,6 +174,7 @@ func (a *app) serveHTTP(ctx context.Context, address string, readOnly bool) erro
 		listener.Close()
 		return err
 	}
+	libraries.Warm(ctx)
 	a.log.Info("mcp server listening", zap.String(telemetry.KeyAddress, listener.Addr().String()), zap.String(telemetry.KeyURL, a.cfg.MCPURL))
 	defer s.Close()
 	g, ctx := errgroup.WithContext(ctx)
@@ -195,6 +196,7 @@ func (a *app) serveStdio(ctx context.Context, readOnly bool) error {
 		return err
 	}
 	defer s.Close()
+	libraries.Warm(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)

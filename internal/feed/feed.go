@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
@@ -132,6 +133,36 @@ func (l *Libraries) WaitFor(ctx context.Context, libraryID uuid.UUID, revision i
 			return nil, ctx.Err()
 		case <-time.After(pause):
 		}
+	}
+}
+
+// The bounds of Warm: a few MB, in a fraction of a second.
+const (
+	warmShapes    = 20_000
+	warmLibraries = 8
+	warmPatience  = 5 * time.Second
+)
+
+// Warm loads the libraries that changed last, so that the first who asks for one of them does not wait for it, nor for a connection
+// to the database. Large ones, and what fails, are left to who asks. It takes at most some seconds.
+func (l *Libraries) Warm(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, warmPatience)
+	defer cancel()
+	var recent []postgres.Library
+	err := postgres.ReadAsService(ctx, l.pool, func(tx pgx.Tx) (err error) {
+		recent, err = postgres.LibrariesChangedLast(ctx, tx, warmLibraries)
+		return err
+	})
+	shapes := int64(0)
+	for _, lib := range recent {
+		if shapes+lib.Shapes > warmShapes || err != nil {
+			continue
+		}
+		shapes += lib.Shapes
+		_, err = l.Entry(ctx, lib.ID)
+	}
+	if err != nil {
+		l.log.Warn("libraries not loaded ahead", zap.Error(err))
 	}
 }
 

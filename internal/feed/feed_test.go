@@ -48,7 +48,7 @@ func start(t testing.TB, db *testdb.DB, o feed.Options) *process {
 func library(t testing.TB, db *testdb.DB, caller access.Caller, name string) (lib postgres.Library, source uuid.UUID) {
 	t.Helper()
 	err := postgres.InWorkspace(t.Context(), db.Pool, caller, func(tx pgx.Tx) (err error) {
-		if lib, err = postgres.EnsureLibrary(t.Context(), tx, caller.WorkspaceID, name, "text"); err != nil {
+		if lib, err = postgres.EnsureLibrary(t.Context(), tx, caller.WorkspaceID, name, "lines"); err != nil {
 			return err
 		}
 		s, err := postgres.SaveSource(t.Context(), tx, postgres.Source{WorkspaceID: caller.WorkspaceID, LibraryID: lib.ID, SHA256: strings.Repeat("0", 64), Name: name})
@@ -104,6 +104,24 @@ func (p *process) knows(t testing.TB, libraryID uuid.UUID, message string) bool 
 	require.NoError(t, err)
 	var m template.Match
 	return e.Index.Recognise([]byte(message), &m)
+}
+
+func TestWarmLoadsWhatChangedLast(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	caller := db.Workspace(t, "one")
+	lib, source := library(t, db, caller, "app")
+	worker := start(t, db, feed.Options{})
+	_, err := worker.commit(t.Context(), caller, lib.ID, source, 0, []string{"disk full on sda1"})
+	require.NoError(t, err)
+	reader := feed.NewLibraries(db.Pool, zap.NewNop())
+	reader.Warm(t.Context())
+	gone, cancel := context.WithCancel(t.Context())
+	cancel() // what is in memory needs no database
+	e, err := reader.Entry(gone, lib.ID)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, e.Revision)
+	reader.Warm(gone) // without a database it does nothing
 }
 
 func TestFollowersSeeWhatAnotherProcessLearned(t *testing.T) {

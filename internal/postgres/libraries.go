@@ -91,6 +91,16 @@ func LibrariesByID(ctx context.Context, q Querier, ids []uuid.UUID) ([]Library, 
 	return l, nil
 }
 
+// LibrariesChangedLast returns the libraries that lines were last counted in or that were edited last, of all workspaces.
+func LibrariesChangedLast(ctx context.Context, q Querier, limit int) ([]Library, error) {
+	rows, _ := q.Query(ctx, `select `+libraryColumns+` from tartan.libraries where kind in ('lines', 'record') and shapes > 0 order by updated_at desc, id limit $1`, limit)
+	l, err := pgx.CollectRows(rows, scanLibrary)
+	if err != nil {
+		return nil, fmt.Errorf("list libraries that changed last: %w", known(err))
+	}
+	return l, nil
+}
+
 // Libraries returns the libraries of the workspace, by name.
 func Libraries(ctx context.Context, q Querier, workspaceID uuid.UUID) ([]Library, error) {
 	rows, _ := q.Query(ctx, `select `+libraryColumns+` from tartan.libraries where workspace_id = $1 order by name`, workspaceID)
