@@ -163,6 +163,8 @@ type Status struct {
 	Edited     *EditLibraryResult     `json:"edited,omitempty"`   // when EditLibrary completed
 	Change     *PublishChangeResult   `json:"change,omitempty"`   // when PublishChange or RestoreKnowledge ended
 	Imported   *ImportKnowledgeResult `json:"imported,omitempty"` // when ImportKnowledge completed
+	Excised    *ExciseResult          `json:"excised,omitempty"`  // when Excise ended
+	Kept       *HousekeepingResult    `json:"kept,omitempty"`     // when Housekeeping completed
 	Failure    *Failure               `json:"failure,omitempty"`  // when failed
 	StartedAt  time.Time              `json:"started_at"`
 	ClosedAt   *time.Time             `json:"closed_at,omitempty"`
@@ -201,7 +203,7 @@ func Describe(ctx context.Context, c client.Client, workflowID string) (Status, 
 	result := s.resultOf(info.GetType().GetName())
 	err = c.GetWorkflow(ctx, workflowID, s.RunID).GetWithOptions(ctx, result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
 	if err != nil {
-		s.Result, s.Trained, s.Edited, s.Change, s.Imported = nil, nil, nil, nil, nil
+		s.Result, s.Trained, s.Edited, s.Change, s.Imported, s.Excised, s.Kept = nil, nil, nil, nil, nil, nil, nil
 	}
 	switch {
 	case err == nil:
@@ -230,6 +232,12 @@ func (s *Status) resultOf(kind string) any {
 	case importKnowledge:
 		s.Imported = &ImportKnowledgeResult{}
 		return s.Imported
+	case excise:
+		s.Excised = &ExciseResult{}
+		return s.Excised
+	case housekeeping:
+		s.Kept = &HousekeepingResult{}
+		return s.Kept
 	case editLibrary:
 		s.Edited = &EditLibraryResult{}
 		return s.Edited

@@ -92,9 +92,12 @@ const updateTimeout = 20 * time.Second
 // UpdateWithdraw take a ReviewChangeInput, UpdateAmend an AmendChangeInput, UpdateResolve a ResolveChangeInput. A Failure
 // says why it was refused. The error is ErrFinished or ErrUnavailable where these say more.
 func UpdateChange(ctx context.Context, c client.Client, workflowID, update string, in any) (ChangeStatus, *Failure, error) {
+	return updateWorkflow[ChangeStatus](ctx, c, workflowID, update, in)
+}
+
+func updateWorkflow[T any](ctx context.Context, c client.Client, workflowID, update string, in any) (out T, failed *Failure, err error) {
 	within, cancel := context.WithTimeout(ctx, updateTimeout)
 	defer cancel()
-	var out ChangeStatus
 	handle, err := c.UpdateWorkflow(within, client.UpdateWorkflowOptions{
 		WorkflowID: workflowID, UpdateName: update, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})

@@ -25,6 +25,8 @@ func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(PublishChange)
 	r.RegisterWorkflow(RestoreKnowledge)
 	r.RegisterWorkflow(ImportKnowledge)
+	r.RegisterWorkflow(Excise)
+	r.RegisterWorkflow(Housekeeping)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.

@@ -29,6 +29,9 @@ type KnowledgeChange struct {
 // StateExcised is the state in the event that tells that texts of a space were destroyed.
 const StateExcised = "excised"
 
+// StateDue is the state in the event that tells that entries of a space became due for review.
+const StateDue = "due"
+
 // Head is the last revision of an entry.
 type Head struct {
 	EntryID uuid.UUID
