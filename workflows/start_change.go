@@ -32,13 +32,13 @@ func resultOf[T any](ctx context.Context, c client.Client, workflowID string, pa
 	var out T
 	err := c.GetWorkflow(within, workflowID, "").Get(within, &out)
 	var app *temporal.ApplicationError
-	var late *serviceerror.DeadlineExceeded // the server's clock may be a little ahead
+	var late *serviceerror.DeadlineExceeded // a little before the context says so
 	switch {
 	case err == nil:
 		return &out, nil, nil
 	case errors.As(err, &app):
 		return nil, &Failure{Type: app.Type(), Message: app.Message()}, nil
-	case ctx.Err() == nil && (within.Err() != nil || errors.As(err, &late)):
+	case ctx.Err() == nil && (within.Err() != nil || errors.As(err, &late) || errors.Is(err, context.DeadlineExceeded)):
 		return nil, nil, nil
 	}
 	return nil, nil, fmt.Errorf("wait for workflow %s: %w", workflowID, known(err))
@@ -68,7 +68,7 @@ func ChangeStands(ctx context.Context, c client.Client, workflowID string) (Chan
 
 // WaitForChange waits until a change set has ended or waits for a person, or for a while, and tells how it stands.
 func WaitForChange(ctx context.Context, c client.Client, workflowID string, patience time.Duration) (ChangeStatus, *PublishChangeResult, *Failure, error) {
-	const every = 50 * time.Millisecond
+	const every = 100 * time.Millisecond
 	for deadline := time.Now().Add(patience); ; {
 		out, failed, err := ChangeResult(ctx, c, workflowID, every)
 		if err != nil || failed != nil || out != nil {
@@ -78,8 +78,7 @@ func WaitForChange(ctx context.Context, c client.Client, workflowID string, pati
 			return ChangeStatus{}, nil, failed, err
 		}
 		status, err := ChangeStands(ctx, c, workflowID)
-		waits := status.State == ChangeConflicted || status.State == ChangeInReview && status.Approvals < status.Needed
-		if err == nil && waits || time.Now().After(deadline) {
+		if err == nil && status.State != ChangeValidating || time.Now().After(deadline) {
 			return status, nil, nil, err
 		}
 	}
