@@ -82,6 +82,9 @@ func fillSpace(t testing.TB, db *testdb.DB, caller access.Caller, s postgres.Spa
 		_, err = postgres.CreateTag(ctx, tx, s, "v1", "first", caller.UserID)
 		require.NoError(t, err)
 
+		n, err := postgres.IndexKnowledge(ctx, tx, s.WorkspaceID, s.ID, 10)
+		require.NoError(t, err)
+		require.Equal(t, 3, n)
 		draft := postgres.Change{ID: uuid.New(), WorkspaceID: s.WorkspaceID, SpaceID: s.ID, Author: caller.UserID}
 		other := note(t, "Disks", "other")
 		fresh, err := postgres.StageChange(ctx, tx, draft, []postgres.Proposal{{Slug: "disk", Op: postgres.OpPut, Base: 1, Hash: other.Hash}}, []postgres.Body{other})
@@ -90,7 +93,7 @@ func fillSpace(t testing.TB, db *testdb.DB, caller access.Caller, s postgres.Spa
 		draft.Round = 1
 		require.NoError(t, postgres.SaveValidation(ctx, tx, draft, "change/open", true, []postgres.Finding{{Check: "size", Version: 1, Severity: "warn", Evidence: "big"}}))
 		require.NoError(t, postgres.SaveConflicts(ctx, tx, draft, []postgres.Conflict{{Onto: 2, Path: "body:/1", Base: "old", Ours: "other", Theirs: "new"}}))
-		n, err := postgres.SaveReview(ctx, tx, s, draft, postgres.Review{Reviewer: caller.UserID, Decision: postgres.Approve})
+		n, err = postgres.SaveReview(ctx, tx, s, draft, postgres.Review{Reviewer: caller.UserID, Decision: postgres.Approve})
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		require.NoError(t, postgres.SaveServed(ctx, tx, s.WorkspaceID, s.ID, []postgres.Served{{TextHash: second.Hash, EntryID: entries[0].EntryID, Number: 2, Prints: []int64{4, 5}}}))

@@ -114,6 +114,10 @@ var rows = map[int][]string{
 		`insert into tartan.knowledge_excisions select workspace_id, id, repeat('0', 64), 'retention', '', id, id, '', now() from tartan.knowledge_spaces`,
 		`insert into tartan.knowledge_reports (workspace_id, space_id, workflow_id, run_id, kind, report) select workspace_id, id, 'x', 'y', 'import', '{}' from tartan.knowledge_spaces`,
 	},
+	15: {
+		`insert into tartan.knowledge_searchable select workspace_id, space_id, hash, 1, 'en', 1, 1 from tartan.knowledge_bodies`,
+		`insert into tartan.knowledge_postings select workspace_id, space_id, 'disk', hash, 1 from tartan.knowledge_searchable`,
+	},
 	10: {`insert into tartan.sequence_reports (workspace_id, library_id, workflow_id, revision, sources, lines, events, report)
 		select workspace_id, id, 'sequences/x', 1, 1, 2, 2, '{}' from tartan.libraries`},
 }

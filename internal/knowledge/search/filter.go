@@ -8,7 +8,7 @@ import (
 // restrict narrows what the query may find in each part.
 func (v *view) restrict(r *Request, p *plan) {
 	q := &r.Query
-	if !p.filtered && r.ValidAt.IsZero() {
+	if !p.filtered {
 		return
 	}
 	for i := range v.parts {
@@ -30,7 +30,7 @@ func (v *view) restrict(r *Request, p *plan) {
 		for _, n := range p.without {
 			at.allowed.without(at.s.matching(n))
 		}
-		at.s.during(r, at.allowed)
+		at.s.during(q, at.allowed)
 	}
 }
 
@@ -41,18 +41,20 @@ func terms(names []string, term func(string) string) (out []string) {
 	return out
 }
 
-// during takes out what was published, or is true, at another time.
-func (s *segment) during(r *Request, allowed bitmap) {
-	after, before, valid := int64(-forever), int64(forever), r.ValidAt.UnixMicro()
-	if !r.Query.after.IsZero() {
-		after = r.Query.after.UnixMicro()
+// during takes out what was published at another time.
+func (s *segment) during(q *Query, allowed bitmap) {
+	if q.after.IsZero() && q.before.IsZero() {
+		return
 	}
-	if !r.Query.before.IsZero() {
-		before = r.Query.before.UnixMicro()
+	after, before := int64(-forever), int64(forever)
+	if !q.after.IsZero() {
+		after = q.after.UnixMicro()
+	}
+	if !q.before.IsZero() {
+		before = q.before.UnixMicro()
 	}
 	for i := range s.docs {
-		d := &s.docs[i]
-		if d.from < after || d.from >= before || (!r.ValidAt.IsZero() && d.valid != nil && (valid < d.valid.from || valid >= d.valid.to)) {
+		if d := &s.docs[i]; d.from < after || d.from >= before {
 			allowed.clear(uint32(i))
 		}
 	}

@@ -109,6 +109,29 @@ func (x *Index) Delete(space, slug string, at time.Time) bool {
 	return true
 }
 
+// Excise takes a version of an entry out for good, current or not, and reports whether it was there: no search of any moment
+// finds it, and what remains has no word of it. It leaves a gap: versions before it are not found by ValidAt through those after it.
+func (x *Index) Excise(space, slug string, revision int64) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := x.segments[space]
+	if s == nil {
+		return false
+	}
+	for i := range s.docs {
+		if d := &s.docs[i]; d.slug == slug && d.revision == revision && d.to != 0 {
+			if d.to == forever {
+				s.remove(slug, d.from, false)
+			} else {
+				s.drop(uint32(i))
+			}
+			x.segments[space] = s.squeeze()
+			return true
+		}
+	}
+	return false
+}
+
 // Drop takes a whole space out, with its history.
 func (x *Index) Drop(space string) {
 	x.mu.Lock()

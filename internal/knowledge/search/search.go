@@ -17,7 +17,7 @@ type Request struct {
 	K      int      // hits at most
 
 	AsOf    time.Time // answers as it stood then, by when versions were published; zero: as it stands
-	ValidAt time.Time // only what says that it is true then, or says nothing of it; zero: whatever
+	ValidAt time.Time // of each entry the last version that holds then; zero: the last version
 
 	LexicalOnly bool      // without likeness of meaning
 	Vector      []float32 // of the query, where vectors come from a configured embedder
@@ -38,8 +38,8 @@ var ErrHistory = errors.New("the index does not reach back so far")
 // MaxHits bounds the hits of one search.
 const MaxHits = 1000
 
-// Search returns the hits, the best first. Filters and validity take hits away and leave scores as they are; what is
-// readable, and AsOf, decide what scores are computed from. The error is ErrHistory, or says that the vector of the request has another
+// Search returns the hits, the best first. Filters take hits away and leave scores as they are; what is
+// readable, AsOf and ValidAt decide what scores are computed from. The error is ErrHistory, or says that the vector of the request has another
 // dimension, or that K is not from 1 to MaxHits.
 func (x *Index) Search(r Request) ([]Hit, error) {
 	if r.K < 1 || r.K > MaxHits {
@@ -91,7 +91,7 @@ type part struct {
 }
 
 func (x *Index) view(r *Request) (*view, error) {
-	v := &view{past: !r.AsOf.IsZero()}
+	v := &view{past: !r.AsOf.IsZero() || !r.ValidAt.IsZero()}
 	spaces := slices.Compact(slices.Sorted(slices.Values(r.Spaces)))
 	for _, space := range spaces {
 		s := x.segments[space]
@@ -106,12 +106,10 @@ func (x *Index) view(r *Request) (*view, error) {
 				v.spoken[i] += n
 			}
 		} else {
-			moment := r.AsOf.UnixMicro()
-			if moment < s.horizon {
-				return nil, fmt.Errorf("search %s as of %s: %w: it begins at %s", space, r.AsOf.UTC().Format(time.RFC3339Nano), ErrHistory,
-					time.UnixMicro(s.horizon).UTC().Format(time.RFC3339Nano))
+			var err error
+			if p.visible, err = s.moment(space, r.AsOf, r.ValidAt); err != nil {
+				return nil, err
 			}
-			p.visible = s.at(moment)
 			p.allowed = p.visible
 			p.visible.each(func(doc uint32) {
 				v.n++
@@ -122,6 +120,27 @@ func (x *Index) view(r *Request) (*view, error) {
 		v.parts = append(v.parts, p)
 	}
 	return v, nil
+}
+
+// moment is the set of documents that are seen on both clocks.
+func (s *segment) moment(space string, asOf, validAt time.Time) (bitmap, error) {
+	moment, complete := int64(forever-1), true
+	if !asOf.IsZero() {
+		moment = asOf.UnixMicro()
+		complete = moment >= s.horizon
+	}
+	var set bitmap
+	switch {
+	case !complete:
+	case validAt.IsZero():
+		set = s.at(moment)
+	default:
+		set, complete = s.truth(moment, validAt.UnixMicro())
+	}
+	if !complete {
+		return nil, fmt.Errorf("search %s at an earlier moment: %w: it begins at %s", space, ErrHistory, time.UnixMicro(s.horizon).UTC().Format(time.RFC3339Nano))
+	}
+	return set, nil
 }
 
 // frequency returns the number of documents of the view that hold the term.
@@ -164,13 +183,6 @@ const maxTerms = 1024
 // plan analyzes the query in every language that documents of the view have, English without any.
 func (v *view) plan(q Query) *plan {
 	p := &plan{filtered: len(q.types)+len(q.tags)+len(q.without) > 0 || !q.after.IsZero() || !q.before.IsZero() || q.spaces != nil}
-	counts, order := map[string]int{}, []string{}
-	ask := func(term string) {
-		if counts[term] == 0 && len(order) < maxTerms {
-			order = append(order, term)
-		}
-		counts[term]++
-	}
 	spoken := v.languages()
 	for _, c := range q.clauses {
 		n := v.needle(c, spoken)
@@ -183,22 +195,20 @@ func (v *view) plan(q Query) *plan {
 			p.without = append(p.without, n)
 		}
 	}
-	for _, l := range spoken {
-		for _, term := range asked(q.clauses, l) {
-			ask(term)
-		}
-	}
+	terms := v.asked(q.clauses)
 	for _, c := range q.clauses {
 		if c.prefix {
 			for _, term := range v.completions(c.text) {
-				ask(term)
+				if !slices.ContainsFunc(terms, func(t Term) bool { return t.Text == term }) {
+					terms = append(terms, Term{term, 1})
+				}
 			}
 		}
 	}
 	p.filtered = p.filtered || len(p.must) > 0
-	for _, term := range order {
-		if df := v.frequency(term); df > 0 {
-			p.terms = append(p.terms, weighted{term, float64(counts[term]) * idf(df, v.n)})
+	for _, t := range terms {
+		if df := v.frequency(t.Text); df > 0 {
+			p.terms = append(p.terms, weighted{t.Text, Weight(t.Frequency, df, v.n)})
 		}
 	}
 	return p
@@ -298,7 +308,7 @@ func (v *view) completions(text string) []string {
 
 // lexical returns the k best by BM25F.
 func (v *view) lexical(w *scan, terms []weighted, k int) []scored {
-	table := norms(max(1, float64(v.length)/float64(v.n)))
+	table := norms(meanLength(v.n, v.length))
 	top := &best{k: k}
 	for i := range v.parts {
 		p := &v.parts[i]

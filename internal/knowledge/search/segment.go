@@ -124,6 +124,44 @@ func (s *segment) at(moment int64) bitmap {
 	return b
 }
 
+// holds says whether a version says that it is true at a moment, or says nothing of it.
+func (d *document) holds(moment int64) bool {
+	return d.valid == nil || (moment >= d.valid.from && moment < d.valid.to)
+}
+
+// truth is the set of documents that say what was known at a moment to hold at another: of each entry that was live, the last
+// version that holds then. It is incomplete where such a version may have been forgotten.
+func (s *segment) truth(moment, valid int64) (b bitmap, complete bool) {
+	b = s.at(moment)
+	complete = true
+	missing := map[string]int64{} // entries whose live version does not hold, and from when on it, or what it goes on from, is known
+	b.each(func(doc uint32) {
+		if d := &s.docs[doc]; !d.holds(valid) {
+			b.clear(doc)
+			missing[d.slug] = d.from
+		}
+	})
+	// Versions of an entry come in order, so backwards each one ends when the one after it begins, unless the entry was deleted.
+	for i := len(s.docs) - 1; i >= 0 && len(missing) > 0; i-- {
+		d := &s.docs[i]
+		from, ok := missing[d.slug]
+		switch {
+		case !ok || d.to > from || d.to == 0:
+		case d.to < from: // deleted in between
+			delete(missing, d.slug)
+		case d.holds(valid):
+			b.set(uint32(i))
+			delete(missing, d.slug)
+		default:
+			missing[d.slug] = d.from
+		}
+	}
+	for _, from := range missing {
+		complete = complete && from > s.horizon // else what it goes on from may be forgotten
+	}
+	return b, complete
+}
+
 // deadCount is how many of the first so many killed documents a term's postings hold. Searches that share a segment bring
 // it up to date, so it is one word.
 type deadCount struct{ word atomic.Uint64 }
