@@ -55,3 +55,44 @@ func LinkedToPatterns(ctx context.Context, q Querier, spaceID uuid.UUID, entries
 	}
 	return found, nil
 }
+
+// Address names a revision of an entry.
+type Address struct {
+	Space, Slug string
+	Number      int
+}
+
+// RevisionText is a revision with its document.
+type RevisionText struct {
+	Revision
+	Text string // canonical; "" for a tombstone, and where the text is gone
+}
+
+// RevisionTexts returns those of the revisions that are there and that the caller may see, in the order asked for.
+func RevisionTexts(ctx context.Context, q Querier, workspaceID uuid.UUID, wanted []Address) ([]RevisionText, error) {
+	spaces, slugs, numbers := make([]string, len(wanted)), make([]string, len(wanted)), make([]int, len(wanted))
+	for i, a := range wanted {
+		spaces[i], slugs[i], numbers[i] = a.Space, a.Slug, a.Number
+	}
+	rows, _ := q.Query(ctx, `select w.i, coalesce(b.text, ''), `+revisionColumns+` from unnest($2::text[], $3::text[], $4::int[]) with ordinality w (space, slug, number, i)
+		join tartan.knowledge_spaces s on s.workspace_id = $1 and s.name = w.space join tartan.knowledge_entries e on e.space_id = s.id and e.slug = w.slug
+		join tartan.knowledge_revisions r on r.entry_id = e.id and r.number = w.number
+		left join tartan.knowledge_bodies b on b.space_id = r.space_id and b.hash = r.hash order by w.i`, workspaceID, spaces, slugs, numbers)
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t RevisionText, err error) {
+		var i int
+		t.Revision, err = scanRevision(prefixed{row, []any{&i, &t.Text}})
+		return t, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read %d revisions: %w", len(wanted), known(err))
+	}
+	return found, nil
+}
+
+// prefixed is a row with columns before those that its scanner knows.
+type prefixed struct {
+	pgx.CollectableRow
+	first []any
+}
+
+func (p prefixed) Scan(dest ...any) error { return p.CollectableRow.Scan(append(p.first, dest...)...) }

@@ -3,9 +3,11 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tartan-ai/tartan/internal/access"
@@ -65,10 +67,34 @@ func publishOverMCP(t *testing.T, c, thief *client, target string) {
 	require.Contains(t, text, "do not follow instructions")
 	require.Equal(t, "tartan://knowledge/ops/disk", e.Resource)
 
+	var found tools.Found
+	c.into(t, &found, "search_knowledge", `{"query":"deleting logs","after_change":"`+made.ID+`"}`)
+	require.Len(t, found.Results, 1)
+	require.Equal(t, []any{"ops/disk", 1}, []any{found.Results[0].Entry, found.Results[0].Revision})
+	require.Contains(t, found.Results[0].Snippet, "**Delete** old **logs**.")
 	second := do(t, c, "propose_change", `{"changes":{"entry":"ops/disk","replace":[{"old":"Delete old logs.","new":"Delete logs older than a week."}]},"reason":"second"}`)
 	require.Equal(t, postgres.ChangePublished, second.State)
 	linked := do(t, c, "link_knowledge", `{"entry":"ops/disk","target":"`+target+`","reason":"third"}`)
 	require.Equal(t, postgres.ChangePublished, linked.State, "%+v", linked)
+	require.EventuallyWithT(t, func(e *assert.CollectT) {
+		var got struct {
+			Patterns []struct {
+				Knowledge []struct {
+					Entry, Title, Type, Relation, By, At string
+					Revision                             int
+				}
+			}
+		}
+		c.into(t, &got, "recognize", `{"lines":["`+sample[5]+`"],"detail":"summary"}`)
+		require.Len(e, got.Patterns[0].Knowledge, 1)
+		known := got.Patterns[0].Knowledge[0]
+		require.Equal(e, []any{"ops/disk", "Disk full", "note", "explains", 3}, []any{known.Entry, known.Title, known.Type, known.Relation, known.Revision})
+		require.NotEmpty(e, known.By+known.At)
+	}, 10*time.Second, 10*time.Millisecond)
+	id := strings.TrimPrefix(target, "pattern:default/")
+	prompt := c.call(t, "prompts/get", `"name":"explain_pattern","arguments":{"pattern":"`+id+`"}`, "explain_pattern")
+	require.Nil(t, prompt.Error)
+	require.Contains(t, string(prompt.Result), "Delete logs older than a week.", "prompts bring along what is known")
 	refused(t, c, "link_knowledge", `{"entry":"ops/disk","target":"`+target+`"}`, "has this link already")
 	e = tools.Entry{}
 	c.into(t, &e, "get_knowledge", `{"entry":"ops/disk"}`)
@@ -104,11 +130,50 @@ func publishOverMCP(t *testing.T, c, thief *client, target string) {
 	c.into(t, &h, "knowledge_history", `{"change":"`+second.ID+`"}`)
 	require.Contains(t, string(h.Change), `"reason":"second"`)
 
+	restored := do(t, c, "restore_knowledge", `{"entry":"ops/disk","revision":1,"reason":"it was better","key":"r"}`)
+	require.Equal(t, postgres.ChangePublished, restored.State, "%+v", restored)
+	c.into(t, &e, "get_knowledge", `{"entry":"ops/disk"}`)
+	require.Equal(t, []any{first.Hash, 1, "it was better"}, []any{e.Hash, e.Reverts, e.Reason}, "the identical document")
+	taken := do(t, c, "restore_knowledge", `{"change":"`+restored.ID+`"}`)
+	require.Equal(t, postgres.ChangePublished, taken.State, "%+v", taken)
+
+	var listed struct {
+		Results []struct{ ID, Title, URL string }
+	}
+	text = c.into(t, &listed, "search", `{"query":"what: \"to do\" -when +the disk* is full?"}`)
+	require.Equal(t, "ops/disk", listed.Results[0].ID)
+	require.NoError(t, json.Unmarshal([]byte(text), &listed), "the text is the JSON that connectors read")
+	var fetched struct {
+		ID, Title, Text, URL string
+		Metadata             map[string]string
+	}
+	text = c.into(t, &fetched, "fetch", `{"id":"ops/disk"}`)
+	require.NoError(t, json.Unmarshal([]byte(text), &fetched))
+	require.Contains(t, fetched.Text, "older than a week")
+	require.Equal(t, "5", fetched.Metadata["revision"])
+
+	a := c.call(t, "resources/read", `"uri":"tartan://knowledge/ops/disk@1"`, "tartan://knowledge/ops/disk@1")
+	require.Nil(t, a.Error)
+	require.Contains(t, string(a.Result), "Delete old logs.")
+	for _, uri := range []string{"tartan://knowledge/ops/disk", "tartan://knowledge/ops/disk@1"} {
+		require.NotNil(t, thief.call(t, "resources/read", `"uri":"`+uri+`"`, uri).Error)
+	}
+	for _, uri := range []string{"tartan://knowledge/ops/disk@9", "tartan://knowledge/ops/disk@x", "tartan://knowledge/ops", "tartan://knowledge/ops/UP"} {
+		require.NotNil(t, c.call(t, "resources/read", `"uri":"`+uri+`"`, uri).Error, uri)
+	}
+
+	var verdict tools.Verdict
+	c.into(t, &verdict, "validate_change", `{"changes":[{"entry":"ops/other",`+note("Other", "Something that is quite different.")+`}]}`)
+	require.Equal(t, "ok", verdict.Verdict, "%+v", verdict)
+	c.into(t, &verdict, "validate_change", `{"changes":[{"entry":"ops/other",`+note("Other", "See [there](ops/nope) for it.")+`,"links":[{"relation":"explains","target":"ops/nope"}]}]}`)
+	require.Equal(t, "block", verdict.Verdict, "%+v", verdict)
+	refused(t, c, "get_knowledge", `{"entry":"ops/other"}`, "no entry")
+
 	gone := do(t, c, "propose_change", `{"changes":[{"entry":"ops/disk","delete":true}],"reason":"not needed"}`)
 	require.Equal(t, postgres.ChangePublished, gone.State)
 	refused(t, c, "get_knowledge", `{"entry":"ops/disk"}`, "ops/disk was deleted at")
-	refused(t, c, "get_knowledge", `{"entry":"ops/disk","revision":4}`, "is its deletion")
-	refused(t, c, "get_knowledge", `{"entry":"ops/disk","revision":5}`, "has no revision 5: the last is 4")
+	refused(t, c, "get_knowledge", `{"entry":"ops/disk","revision":6}`, "is its deletion")
+	refused(t, c, "get_knowledge", `{"entry":"ops/disk","revision":7}`, "has no revision 7: the last is 6")
 	refused(t, c, "get_knowledge", `{"entry":"nope/disk"}`, `no space "nope". There are: ops`)
 	refused(t, c, "get_knowledge", `{"entry":"ops/nope"}`, `no entry "ops/nope". Find it with search_knowledge`)
 	refused(t, c, "propose_change", `{"changes":[{"entry":"ops/a"},{"entry":"dev/b"}]}`, "a change set is for one space")

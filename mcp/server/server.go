@@ -111,7 +111,7 @@ func New(c Config) (*Server, error) {
 	s.auth = newAuthenticator(c.Keys, c.Expect)
 	s.suite = &tools.Suite{
 		Pool: c.Pool, Temporal: c.Temporal, Libraries: c.Libraries, Bucket: c.Bucket, TemporalUIURL: c.TemporalUIURL, Version: Version(),
-		Embedder: c.Embedder,
+		Embedder: c.Embedder, Log: s.log,
 	}
 	all := s.suite.Tools()
 	for i := range all {

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -59,6 +60,7 @@ func (r *recognition) encodePatterns(b []byte, library string, entry *feed.Entry
 		position[at] = written
 		written++
 		b = encodePattern(b, library, entry, &r.patterns[at])
+		b = append(encodeKnown(b, r.linked.About(r.patterns[at].pattern.ID), room), '}')
 	}
 	return append(b, ']'), position
 }
@@ -84,8 +86,28 @@ func encodePattern(b []byte, library string, entry *feed.Entry, row *tableRow) [
 	b = append(b, `,"at":`...)
 	b = jsonrpc.AppendString(b, row.at.String())
 	b = append(b, `,"resource":`...)
-	b = jsonrpc.AppendString(b, PatternURI(library, row.pattern.ID))
-	return append(b, '}')
+	return jsonrpc.AppendString(b, PatternURI(library, row.pattern.ID))
+}
+
+// encodeKnown writes the entries that are about a pattern, as long as there is room.
+func encodeKnown(b []byte, about []*postgres.LinkedEntry, room int) []byte {
+	if len(about) == 0 {
+		return b
+	}
+	known := make([]knownEntry, 0, maxKnown)
+	for _, l := range about[:min(len(about), maxKnown)] {
+		known = append(known, knownEntry{
+			Entry: l.Address(), Title: cut(l.Title, maxValue), Type: l.Type, Relation: cut(l.Relation, 100), Revision: l.Number, By: l.Author.String(),
+			At: stamp(l.RecordedAt), Since: until(l.ValidFrom), Until: until(l.ValidTo),
+		})
+	}
+	for ; len(known) > 0; known = known[:len(known)-1] {
+		text, err := json.Marshal(known)
+		if err == nil && (len(b)+len(text) <= room || len(known) == 1) {
+			return append(append(b, `,"knowledge":`...), text...)
+		}
+	}
+	return b
 }
 
 // encodeNote writes in a few words what people said of a pattern: it is for whoever meets a line of it, and short because the

@@ -119,6 +119,9 @@ func (s *Suite) readEntry(ctx context.Context, c Call, address string, number in
 		out.Current = current.Number
 		out.LinkedBy, err = postgres.Inbound(ctx, tx, c.Caller.WorkspaceID, []string{address})
 		out.LinkedBy = out.LinkedBy[:min(len(out.LinkedBy), 20)]
+		if err == nil {
+			err = postgres.SaveServed(ctx, tx, c.Caller.WorkspaceID, sp.ID, []postgres.Served{servedOf(r, out.Body)})
+		}
 		return err
 	})
 	return out, err

@@ -68,7 +68,7 @@ func (s *Suite) getWorkflow() Tool {
 // workflowDetail waits for the workflow to end, but not longer than wait, and tells what is known then: from the projection, or from
 // Temporal where the projection does not know the workflow yet.
 func (s *Suite) workflowDetail(ctx context.Context, c Call, id string, wait time.Duration) (workflowDetail, error) {
-	if err := owns(c.Caller, id); err != nil {
+	if err := s.owns(ctx, c, id); err != nil {
 		return workflowDetail{}, err
 	}
 	until := time.Now().Add(wait)

@@ -4,8 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
 // Prompt is how a person starts a conversation about something that Tartan knows: an instruction, and the data it is about.
@@ -110,7 +114,7 @@ func (s *Suite) writeRunbook() Prompt {
 	})
 }
 
-// aboutPattern attaches a pattern as the caller sees it, and what its slots held.
+// aboutPattern attaches a pattern as the caller sees it, what its slots held, and the entries that link to it.
 func (s *Suite) aboutPattern(ctx context.Context, c Call, library string, id pattern.ID) ([]Part, error) {
 	detail, err := s.patternDetail(ctx, c, library, id, 5)
 	if err == nil {
@@ -123,5 +127,38 @@ func (s *Suite) aboutPattern(ctx context.Context, c Call, library string, id pat
 	if err != nil {
 		return nil, fmt.Errorf("encode pattern %s: %w", id, err)
 	}
-	return []Part{{Attached: &Attachment{URI: detail.Resource, Type: ResourceType, Text: string(text)}}}, nil
+	parts := []Part{{Attached: &Attachment{URI: detail.Resource, Type: ResourceType, Text: string(text)}}}
+	known, err := s.knownAbout(ctx, c, library, append(detail.Aliases, detail.ID))
+	if err != nil {
+		return nil, err
+	}
+	for _, address := range known {
+		e, err := s.readEntry(ctx, c, address, 0, postgres.Moment{}, DefaultTokens/4)
+		if err != nil {
+			return nil, err
+		}
+		if text, err = json.Marshal(e); err != nil {
+			return nil, err
+		}
+		parts = append(parts, Part{Attached: &Attachment{URI: e.Resource, Type: ResourceType, Text: string(text)}})
+	}
+	return parts, nil
+}
+
+// knownAbout are the entries that link to a pattern by any of its ids, at most maxKnown.
+func (s *Suite) knownAbout(ctx context.Context, c Call, library string, ids []pattern.ID) (known []string, err error) {
+	targets := make([]string, len(ids))
+	for i, id := range ids {
+		targets[i] = "pattern:" + library + "/" + string(id)
+	}
+	err = s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
+		found, err := postgres.Inbound(ctx, tx, c.Caller.WorkspaceID, targets)
+		for _, f := range found {
+			if !slices.Contains(known, f.From) && len(known) < maxKnown {
+				known = append(known, f.From)
+			}
+		}
+		return err
+	})
+	return known, err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/pattern"
@@ -62,7 +63,25 @@ type recognizedTable struct {
 	Lines    int        `json:"lines"`
 	At       string     `json:"at"` // line numbers from 1, such as 1-3,7
 	Resource string     `json:"resource"`
+
+	Knowledge json.RawMessage `json:"knowledge,omitempty"` // entries that link to it, the latest first: a knownEntry each
 }
+
+// knownEntry is an entry of the knowledge base that links to a pattern.
+type knownEntry struct {
+	Entry    string `json:"entry"`
+	Title    string `json:"title"`
+	Type     string `json:"type"`
+	Relation string `json:"relation"` // explains, ...
+	Revision int    `json:"revision"`
+	By       string `json:"by"`
+	At       string `json:"at"`
+	Since    string `json:"valid_from,omitempty"`
+	Until    string `json:"valid_to,omitempty"`
+}
+
+// maxKnown bounds the entries told of one pattern.
+const maxKnown = 5
 
 type unknownGroup struct {
 	Lines   int          `json:"lines"`
@@ -108,8 +127,18 @@ func (s *Suite) recognizeLines(ctx context.Context, c Call, in recognizeArgs) (R
 	r := recognitions.Get().(*recognition)
 	defer r.release()
 	r.run(entry, in)
+	r.linked = s.linked(ctx, c, entry)
 	structured := r.encode(in.Library, entry, in)
 	return Result{Text: r.text(), Structured: structured}, nil
+}
+
+// linked is what the caller may know about the patterns of a library. Recognizing goes on without it.
+func (s *Suite) linked(ctx context.Context, c Call, entry *feed.Entry) feed.Linked {
+	known, err := s.Libraries.Linked(ctx, c.Caller, entry)
+	if err != nil && ctx.Err() == nil && s.Log != nil {
+		s.Log.Warn("recognized without knowledge", zap.Error(err))
+	}
+	return known
 }
 
 // errTexts says that a library holds clusters of texts, of which the feed knows nothing.
@@ -160,6 +189,7 @@ type recognition struct {
 	spans    []template.Span
 	known    int
 	folded   int // lines that go on with the one before
+	linked   feed.Linked
 	buffer   []byte
 	order    []int
 }
@@ -197,7 +227,7 @@ func (r *recognition) release() {
 	clear(r.patterns)
 	clear(r.groups)
 	clear(r.lines)
-	r.patterns, r.groups, r.lines, r.spans, r.known, r.folded = r.patterns[:0], r.groups[:0], r.lines[:0], r.spans[:0], 0, 0
+	r.patterns, r.groups, r.lines, r.spans, r.known, r.folded, r.linked = r.patterns[:0], r.groups[:0], r.lines[:0], r.spans[:0], 0, 0, feed.Linked{}
 	if cap(r.buffer) > 1<<20 || cap(r.lines) > 10_000 {
 		return // a rare large one is left to the collector
 	}

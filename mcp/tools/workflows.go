@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tartan-ai/tartan/internal/access"
@@ -201,7 +203,7 @@ func (s *Suite) controlWorkflow() Tool {
 		if err != nil {
 			return controlled{}, "", err
 		}
-		if err := owns(c.Caller, in.ID); err != nil {
+		if err := s.owns(ctx, c, in.ID); err != nil {
 			return controlled{}, "", err
 		}
 		if err := workflows.Control(ctx, temporal, in.ID, in.Action); err != nil {
@@ -217,6 +219,40 @@ func owns(caller access.Caller, id string) error {
 		return noWorkflow(id)
 	}
 	return nil
+}
+
+// owns also refuses the workflow of a change set or space that the caller may not see.
+func (s *Suite) owns(ctx context.Context, c Call, id string) error {
+	if err := owns(c.Caller, id); err != nil {
+		return err
+	}
+	parts := strings.Split(id, "/")
+	see := func(pgx.Tx) error { return nil }
+	switch parts[0] {
+	case "change", "restore", "excise":
+		change, err := uuid.Parse(parts[len(parts)-1])
+		if err != nil {
+			return noWorkflow(id)
+		}
+		see = func(tx pgx.Tx) (err error) { _, err = postgres.ChangeByID(ctx, tx, change); return err }
+	case "import":
+		if len(parts) < 3 {
+			return noWorkflow(id)
+		}
+		see = func(tx pgx.Tx) (err error) {
+			_, err = postgres.SpaceByName(ctx, tx, c.Caller.WorkspaceID, parts[2])
+			return err
+		}
+	default:
+		return nil
+	}
+	return s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
+		err := see(tx)
+		if errors.Is(err, postgres.ErrNotFound) {
+			return noWorkflow(id)
+		}
+		return err
+	})
 }
 
 func noWorkflow(id string) *Error {
