@@ -67,7 +67,7 @@ func rss() int {
 // The memory is of the whole process, with the collector set as a server that holds such an index sets it.
 func BenchmarkHundredThousand(b *testing.B) {
 	const n = 100_000
-	defer debug.SetGCPercent(debug.SetGCPercent(15))
+	defer debug.SetGCPercent(debug.SetGCPercent(10))
 	text, queries := sentences(b)
 	m := synth.New(text, 1)
 	for i := len(queries); i < 400; i++ {

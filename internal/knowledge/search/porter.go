@@ -3,7 +3,7 @@ package search
 import "unicode/utf8"
 
 // porter is Porter's stemmer of 1980 with the two departures of its author's own later version (-bli to -ble, -logi to
-// -log), in place: the answer is a prefix of the word's room. Words are lower case; other than a to z are consonants.
+// -log), in place. Words are lower case; other than a to z are consonants.
 type porter struct {
 	b []byte
 	j int // the stem before the suffix found last is b[:j]

@@ -178,15 +178,16 @@ func varint(data []byte) (uint32, int) {
 	return uint32(v), n
 }
 
-// positionsOf reads the positions of each posting of the decoded block from i on, in the order of the postings. weigh says
-// what a position of a document counts: those of a posting are complete when they count its frequency.
+// positionReader reads the positions of a cursor's postings. How many there are is not stored: they are complete when what they
+// count adds up to the frequency.
 type positionReader struct {
 	data  []byte
 	block int
 	i     int // the posting that comes next
 }
 
-// at returns the positions of the posting at the cursor. The cursor only moves on between calls.
+// at returns the positions of the posting at the cursor, which moves on between calls. weigh says what a position of a document
+// counts.
 func (r *positionReader) at(c *cursor, weigh func(doc, position uint32) uint32, into []uint32) []uint32 {
 	if r.data == nil || r.block != c.block {
 		from := uint32(0)

@@ -19,7 +19,7 @@ const (
 // another one in each way of searching, makes no difference.
 const points = 1 << 24
 
-// Impact returns what a term that weighs so much adds to the score of a document in which it has a frequency, in points.
+// impact returns what a term that weighs so much adds to the score of a document in which it has a frequency, in points.
 // norm is k1 (1 - b + b length / mean length).
 func impact(weight, frequency, norm float64) int64 {
 	return int64(math.RoundToEven(float64(weight*frequency) / float64(frequency+norm) * points))

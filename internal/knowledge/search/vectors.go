@@ -63,7 +63,7 @@ func (v *vectors) row(doc uint32) ([]int8, float32) {
 	return b.codes[i*v.stride : (i+1)*v.stride], b.scales[i]
 }
 
-// copy appends the vector of a document of o, which is live unless its scale is to be left out of the mean by forget.
+// copy appends the vector of a document of o; only that of a live one counts for the mean.
 func (v *vectors) copy(o *vectors, doc uint32, live bool) {
 	codes, scale := v.extend()
 	from, s := o.row(doc)
