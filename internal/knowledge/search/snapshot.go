@@ -155,9 +155,10 @@ func Read(from io.Reader, o Options) (*Index, int64, error) {
 }
 
 type snapshotReader struct {
-	r   *bufio.Reader
-	sum hash.Hash32
-	err error
+	r      *bufio.Reader
+	sum    hash.Hash32
+	err    error
+	source error // of the reader below
 }
 
 func (r *snapshotReader) fail(format string, args ...any) {
@@ -166,12 +167,15 @@ func (r *snapshotReader) fail(format string, args ...any) {
 	}
 }
 
-// ended is for errors of the reader: an early end is damage, others are what they are.
+// ended is for errors of reading: an early end and a number without one are damage, errors of the reader are what they are.
 func (r *snapshotReader) ended(err error) {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		r.fail("it ends too early")
-	} else if r.err == nil {
-		r.err = err
+	case r.source == nil:
+		r.fail("it is damaged: %v", err)
+	case r.err == nil:
+		r.err = r.source
 	}
 }
 
@@ -180,6 +184,7 @@ func (r *snapshotReader) raw(b []byte) {
 		return
 	}
 	if _, err := io.ReadFull(r.r, b); err != nil {
+		r.source = err
 		r.ended(err)
 		return
 	}
@@ -189,7 +194,7 @@ func (r *snapshotReader) raw(b []byte) {
 // ReadByte makes the reader one of varints.
 func (r *snapshotReader) ReadByte() (byte, error) {
 	c, err := r.r.ReadByte()
-	if err == nil {
+	if r.source = err; err == nil {
 		_, _ = r.sum.Write([]byte{c})
 	}
 	return c, err
