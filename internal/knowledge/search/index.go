@@ -180,9 +180,7 @@ func (x *Index) Compact() {
 			x.segments[space] = s.squeeze()
 			continue
 		}
-		for _, p := range s.terms {
-			p.clip()
-		}
+		s.pack()
 		s.docs, s.codes = slices.Clone(s.docs), slices.Clone(s.codes)
 	}
 }
