@@ -33,7 +33,7 @@ func knowledgeSize(otherwise int) int {
 func TestImportIsKilled(t *testing.T) {
 	s := newStack(t)
 	space, n := s.space("open", 0), knowledgeSize(1500)
-	in := workflows.ImportKnowledgeInput{Caller: s.caller, Space: space.Name, Source: s.notes(n)}
+	in := workflows.ImportKnowledgeInput{Caller: s.caller, Space: space.Name, Source: s.notes(space.Name, n)}
 	victim := s.worker()
 	began := time.Now()
 	id, _, _, err := workflows.StartImport(context.Background(), s.client, in)
@@ -196,7 +196,7 @@ func (s *stack) rewrite(space postgres.Space, slug string, writer int, token str
 func BenchmarkImport(b *testing.B) {
 	s := newStack(b)
 	worker, n := s.worker(), knowledgeSize(10_000)
-	source := s.notes(n)
+	source := s.notes("open0", n)
 	b.ResetTimer()
 	cpu := worker.cpu()
 	for i := range b.N {

@@ -121,7 +121,7 @@ func TestRecordKnowledge(t *testing.T) {
 	s.ended(id, workflows.ChangePublished)
 	s.save("restored", id)
 
-	in := workflows.ImportKnowledgeInput{Caller: s.caller, Space: "open", Source: s.notes(40)}
+	in := workflows.ImportKnowledgeInput{Caller: s.caller, Space: "open", Source: s.notes("open", 40)}
 	id, _, _, err = workflows.StartImport(ctx, s.client, in)
 	require.NoError(t, err)
 	status, err := workflows.Wait(ctx, s.client, id, 100*time.Millisecond, nil)
@@ -152,8 +152,8 @@ func TestRecordKnowledge(t *testing.T) {
 	s.save("housekeeping", id)
 }
 
-// notes puts n notes into the bucket, as JSON lines.
-func (s *stack) notes(n int) workflows.SourceRef {
+// notes puts n notes for a space into the bucket, as JSON lines; each links to the next.
+func (s *stack) notes(space string, n int) workflows.SourceRef {
 	s.t.Helper()
 	var lines bytes.Buffer
 	for i := range n {
@@ -162,7 +162,7 @@ func (s *stack) notes(n int) workflows.SourceRef {
 			body += fmt.Sprintf("Step %x of %x is done by %x when %x.\n", i*7919+j, i*104729+j*31, i*1299709+j*17, (i+1)*15485863+j)
 		}
 		require.NoError(s.t, vault.WriteLine(&lines, vault.Entry{Slug: fmt.Sprintf("notes/n%d", i), Document: knowledge.Document{
-			Schema: "note", Title: fmt.Sprintf("Note %d", i), Body: body, Links: []knowledge.Link{{Relation: "see", Target: fmt.Sprintf("open/notes/n%d", (i+1)%n)}},
+			Schema: "note", Title: fmt.Sprintf("Note %d", i), Body: body, Links: []knowledge.Link{{Relation: "see", Target: fmt.Sprintf("%s/notes/n%d", space, (i+1)%n)}},
 		}}))
 	}
 	o, err := s.bucket.PutBytes(context.Background(), lines.Bytes())

@@ -250,7 +250,7 @@ func (p *publication) checkLinks(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 		for _, t := range p.targets {
-			if !held[t] && !p.tolerated(t) {
+			if !held[t] && p.change.Kind != KindImport { // an import links to what it publishes yet, and reports at its end what leads nowhere
 				return fmt.Errorf("%w: there is no entry %s", ErrLink, t)
 			}
 		}
@@ -263,12 +263,6 @@ func (p *publication) checkLinks(ctx context.Context, tx pgx.Tx) error {
 		err = fmt.Errorf("%w: %s links to %s, which is to be deleted", ErrLink, inbound[0].From, inbound[0].Target)
 	}
 	return err
-}
-
-// tolerated reports whether a link may lead nowhere: an import links to what it publishes yet, and reports at its end what
-// leads nowhere.
-func (p *publication) tolerated(target string) bool {
-	return p.change.Kind == KindImport && strings.HasPrefix(target, p.space.Name+"/")
 }
 
 // HoldEntries returns which of the addresses are of living entries that the caller may see, and keeps these from being
