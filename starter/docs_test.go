@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tartan-ai/tartan/mcp/tools"
 )
 
 var update = flag.Bool("update", false, "write generated files")
@@ -44,6 +46,14 @@ var outputs = []struct {
 	{command: "patterns history", value: historyView{}},
 	{command: "patterns export", value: exportView{}, lines: true},
 	{command: "recognize", value: answer{}, lines: true},
+	{command: "knowledge search", value: tools.Found{}},
+	{command: "knowledge get", value: tools.Entry{}},
+	{command: "knowledge propose, edit, link, review, resolve and restore", value: tools.Change{}},
+	{command: "knowledge validate", value: tools.Verdict{}},
+	{command: "knowledge history, diff and blame", value: tools.History{}},
+	{command: "knowledge import", value: importView{}},
+	{command: "knowledge export", value: exportedView{}},
+	{command: "knowledge status", value: knowledgeStatusView{}},
 	{command: "workflows list", value: struct {
 		Workflows []runView `json:"workflows"`
 		Next      string    `json:"next,omitempty"`

@@ -146,7 +146,7 @@ func (a *app) server(ctx context.Context, readOnly bool) (*server.Server, *feed.
 		return nil, nil, err
 	}
 	log := a.log.Named("mcp")
-	libraries := feed.NewLibraries(pool, log.Named("feed"))
+	libraries := feed.NewLibrariesWith(pool, log.Named("feed"), feed.Options{Snapshots: a.snapshotFolder()})
 	s, err := server.New(server.Config{
 		Pool: pool, Temporal: temporal, Libraries: libraries, Bucket: objects, Keys: a.keys(), Expect: a.expect(),
 		AllowedOrigins: a.cfg.Origins(), ResourceURL: a.cfg.MCPURL, TemporalUIURL: a.stack.TemporalUIURL, Log: log, ReadOnly: readOnly,

@@ -154,7 +154,7 @@ func (s *Searched) refresh(ctx context.Context) error {
 	if first {
 		s.index.Compact()
 		s.loaded.Store(true)
-		s.l.log.Info("knowledge indexed", zap.Stringer("workspace_id", s.workspace), zap.Int("entries", s.index.Len()), zap.Int("revisions", n),
+		s.l.log.Debug("knowledge indexed", zap.Stringer("workspace_id", s.workspace), zap.Int("entries", s.index.Len()), zap.Int("revisions", n),
 			zap.Int64("duration_ms", time.Since(began).Milliseconds()))
 	}
 	s.since += n

@@ -35,6 +35,19 @@ func TestKnowledgeOverMCP(t *testing.T) {
 func do(t *testing.T, c *client, tool, args string) (out tools.Change) {
 	t.Helper()
 	c.into(t, &out, tool, args)
+	// On a slow machine the tool answers first.
+	require.Eventually(t, func() bool {
+		switch out.State {
+		case postgres.ChangeDraft, postgres.ChangeValidating, postgres.ChangeApproved:
+			var h tools.History
+			c.into(t, &h, "knowledge_history", `{"change":"`+out.ID+`"}`)
+			existed := out.Existed
+			out = tools.Change{Existed: existed}
+			require.NoError(t, json.Unmarshal(h.Change, &out))
+			return false
+		}
+		return true
+	}, 2*time.Minute, 100*time.Millisecond)
 	return out
 }
 
