@@ -16,7 +16,7 @@ import (
 // tartan runs one command without a server.
 func tartan(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	stdout, stderr, code = shell{t, t.TempDir()}.run(stdin, args...)
+	stdout, stderr, code = shell{t: t, dir: t.TempDir()}.run(stdin, args...)
 	return code, stdout, stderr
 }
 

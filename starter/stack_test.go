@@ -34,8 +34,9 @@ func TestMain(m *testing.M) {
 
 // shell runs commands in this process against one data folder.
 type shell struct {
-	t   *testing.T
-	dir string
+	t      *testing.T
+	dir    string
+	editor string
 }
 
 func (s shell) run(in string, args ...string) (stdout, stderr string, code int) {
@@ -48,6 +49,8 @@ func (s shell) run(in string, args ...string) (stdout, stderr string, code int) 
 				return s.dir, true
 			case "TEMPORAL_CONFIG_FILE":
 				return filepath.Join(s.dir, "none.toml"), true
+			case "EDITOR":
+				return s.editor, s.editor != ""
 			}
 			return "", false
 		},
@@ -109,11 +112,11 @@ func TestStack(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := shell{t, filepath.Join(dir, "data")}
+	s := shell{t: t, dir: filepath.Join(dir, "data")}
 
 	state, took := s.up()
 	t.Logf("first start: %s", took.Round(time.Millisecond))
-	t.Cleanup(func() { shell{t, s.dir}.run("", "down") })
+	t.Cleanup(func() { shell{t: t, dir: s.dir}.run("", "down") })
 
 	logFile := filepath.Join(dir, "app.log")
 	require.NoError(t, os.WriteFile(logFile, sampleLog(3000), 0o644))
@@ -125,6 +128,7 @@ func TestStack(t *testing.T) {
 	clusterAndCompare(t, s, id)
 	compareSlots(t, s)
 	analyse(t, s, id, logFile)
+	writeKnowledge(t, s, dir, id)
 
 	var findings []finding
 	out, errs, code := s.run("", "doctor", "--output", "json")
@@ -220,7 +224,7 @@ func TestTour(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := shell{t, filepath.Join(dir, "data")}
+	s := shell{t: t, dir: filepath.Join(dir, "data")}
 	var lines [2]int64
 	for i := range lines {
 		begun := time.Now()
@@ -255,7 +259,7 @@ func TestTakenPortIsSaidPlainly(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := shell{t, filepath.Join(dir, "data")}
+	s := shell{t: t, dir: filepath.Join(dir, "data")}
 	for _, flag := range []string{"--temporal-port", "--mcp-port"} {
 		_, errs, code := s.run("", "up", "--postgres-port=0", "--temporal-port=0", "--temporal-ui-port=0", "--mcp-port=0", flag+"="+port)
 		require.Equal(t, codeUnavailable, code, errs)

@@ -96,7 +96,7 @@ func requests(t *testing.T) map[string][3]string { // body with %s for _meta, me
 	for _, prompt := range new(tools.Suite).Prompts() {
 		add("prompt "+prompt.Name, "prompts/get", prompt.Name, `"name":"`+prompt.Name+`","arguments":{"pattern":"p0000000000000000"}`)
 	}
-	for _, uri := range []string{"tartan://patterns/default/p0000000000000000", "tartan://workflows/process/a/b/c", "file:///etc/passwd"} {
+	for _, uri := range []string{"tartan://patterns/default/p0000000000000000", "tartan://workflows/process/a/b/c", "tartan://knowledge/a/b", "tartan://knowledge/a/b@1", "file:///etc/passwd"} {
 		for _, method := range []string{"resources/read", "resources/subscribe", "resources/unsubscribe"} {
 			add(method+" "+uri, method, uri, `"uri":"`+uri+`"`)
 		}
@@ -379,7 +379,10 @@ func TestRolesAndWorkspaces(t *testing.T) {
 }
 
 // changing are the tools that change something.
-var changing = []string{"mine_patterns", "control_workflow", "edit_pattern", "describe_pattern"}
+var changing = []string{
+	"mine_patterns", "control_workflow", "edit_pattern", "describe_pattern",
+	"propose_change", "review_change", "resolve_conflict", "link_knowledge", "restore_knowledge",
+}
 
 func TestReadOnlyServer(t *testing.T) {
 	t.Parallel()
