@@ -64,7 +64,7 @@ var rooms = map[string]room{
 	"internal/telemetry":          {forbid: append(mcpLibrary, "github.com/jackc/pgx")},
 	"internal/config":             {forbid: append(mcpLibrary, "github.com/jackc/pgx")},
 	"internal/e2e":                {ours: []string{"*"}},
-	"internal/testdb":             {ours: []string{"migrations", "internal/access", "internal/postgres", "internal/local"}, forbid: mcpLibrary},
+	"internal/testdb":             {ours: []string{"migrations", "internal/access", "internal/knowledge", "internal/postgres", "internal/local"}, forbid: mcpLibrary},
 }
 
 var forbiddenNames = []string{"util", "utils", "common", "helper", "helpers", "base", "shared", "type", "types", "model", "models", "misc", "core"}
