@@ -153,8 +153,10 @@ func (p *publication) add(r NewRevision) {
 		p.moved = append(p.moved, []any{id, r.Head.Number, hash})
 	}
 	p.ids = append(p.ids, id)
-	p.revisions = append(p.revisions, []any{w, s, id, number, hash, append([]int{}, r.Parents...), p.change.Author, p.change.Reason, p.change.WorkflowID,
-		p.change.ID, r.Proposal.Seq, p.clock.Revision, at, r.Proposal.ValidFrom, r.Proposal.ValidTo, null(r.Proposal.Reverts)})
+	p.revisions = append(p.revisions, []any{
+		w, s, id, number, hash, append([]int{}, r.Parents...), p.change.Author, p.change.Reason, p.change.WorkflowID,
+		p.change.ID, r.Proposal.Seq, p.clock.Revision, at, r.Proposal.ValidFrom, r.Proposal.ValidTo, null(r.Proposal.Reverts),
+	})
 	p.published = append(p.published, PublishedEntry{EntryID: id, Slug: r.Proposal.Slug, Number: number, Hash: r.Proposal.Result()})
 	if hash == nil {
 		p.gone = append(p.gone, p.space.Name+"/"+r.Proposal.Slug)
@@ -193,8 +195,10 @@ func (p *publication) save(ctx context.Context, tx pgx.Tx) error {
 	if err := insertRows(ctx, tx, "knowledge_entries", []string{"workspace_id", "space_id", "id", "slug", "created_at"}, p.entries); err != nil {
 		return err
 	}
-	if err := insertRows(ctx, tx, "knowledge_revisions", []string{"workspace_id", "space_id", "entry_id", "number", "hash", "parents", "author", "reason", "workflow_id",
-		"change_id", "seq", "space_revision", "recorded_at", "valid_from", "valid_to", "reverts"}, p.revisions); err != nil {
+	if err := insertRows(ctx, tx, "knowledge_revisions", []string{
+		"workspace_id", "space_id", "entry_id", "number", "hash", "parents", "author", "reason", "workflow_id",
+		"change_id", "seq", "space_revision", "recorded_at", "valid_from", "valid_to", "reverts",
+	}, p.revisions); err != nil {
 		return err
 	}
 	if err := p.moveHeads(ctx, tx); err != nil {

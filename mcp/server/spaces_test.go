@@ -49,11 +49,20 @@ func TestARestrictedSpaceIsNotThere(t *testing.T) {
 		}
 		c := k.client(t, viewer, true)
 		for _, call := range [][2]string{
-			{"search_knowledge", `{"query":"disk collector"}`}, {"search_knowledge", `{"query":"zebra"}`}, {"search_knowledge", `{"query":"space:secret disk"}`},
-			{"search_knowledge", `{"query":"zeb*"}`}, {"search_knowledge", `{"query":"disk","as_of":"1h"}`}, {"search", `{"query":"secret disk"}`},
-			{"fetch", `{"id":"secret/s0"}`}, {"get_knowledge", `{"entry":"secret/s0"}`}, {"get_knowledge", `{"entry":"ops/e0"}`},
-			{"knowledge_history", `{"entry":"secret","view":"list"}`}, {"knowledge_history", `{"view":"changes"}`}, {"knowledge_history", `{"entry":"ops","view":"list"}`},
-			{"recognize", `{"lines":["disk sda1 is full"],"detail":"summary"}`}, {"validate_change", `{"changes":{"entry":"secret/s0","title":"x"}}`},
+			{"search_knowledge", `{"query":"disk collector"}`},
+			{"search_knowledge", `{"query":"zebra"}`},
+			{"search_knowledge", `{"query":"space:secret disk"}`},
+			{"search_knowledge", `{"query":"zeb*"}`},
+			{"search_knowledge", `{"query":"disk","as_of":"1h"}`},
+			{"search", `{"query":"secret disk"}`},
+			{"fetch", `{"id":"secret/s0"}`},
+			{"get_knowledge", `{"entry":"secret/s0"}`},
+			{"get_knowledge", `{"entry":"ops/e0"}`},
+			{"knowledge_history", `{"entry":"secret","view":"list"}`},
+			{"knowledge_history", `{"view":"changes"}`},
+			{"knowledge_history", `{"entry":"ops","view":"list"}`},
+			{"recognize", `{"lines":["disk sda1 is full"],"detail":"summary"}`},
+			{"validate_change", `{"changes":{"entry":"secret/s0","title":"x"}}`},
 			{"validate_change", `{"changes":{"entry":"ops/new","type":"note","title":"Zebra","body":"The disk and the collector: a secret about the zebra."}}`},
 		} {
 			r := c.tool(t, call[0], call[1])

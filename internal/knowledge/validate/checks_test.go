@@ -355,8 +355,10 @@ func TestNeeds(t *testing.T) {
 	got := v.Needs(p)
 	hash, _, err := p.Document.Hash()
 	require.NoError(t, err)
-	require.Equal(t, Needs{Hash: hash, Text: Text(p.Document), Targets: []string{"ops/a", "ops/z"}, Facts: []FactKey{{"a", "b", ""}},
-		Sources: []string{"https://wiki.acme.io/db"}, Prints: Prints(p.Document.Body)}, got)
+	require.Equal(t, Needs{
+		Hash: hash, Text: Text(p.Document), Targets: []string{"ops/a", "ops/z"}, Facts: []FactKey{{"a", "b", ""}},
+		Sources: []string{"https://wiki.acme.io/db"}, Prints: Prints(p.Document.Body),
+	}, got)
 	p.Op = Delete
 	require.Equal(t, Needs{Inbound: true}, v.Needs(p))
 }

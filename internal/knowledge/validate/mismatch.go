@@ -95,8 +95,10 @@ var (
 	// a number with its unit: "1,000 ms", "2.5GB", "80 %"
 	numberIn = regexp.MustCompile(`[-+]?\d+(?:[,.'_]\d+)*(?: ?(?:%|°c|[nµμm]?s|sec(?:ond)?s?|min(?:ute)?s?|h(?:ou)?rs?|days?|weeks?|[kmgtp]i?b|bytes?|x)\b|%)?`)
 	spelled  = map[string]string{"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12", "twenty": "20", "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "hundred": "100", "thousand": "1000", "twice": "2x", "once": "1x"}
-	negating = map[string]bool{"not": true, "no": true, "never": true, "cannot": true, "without": true, "none": true, "neither": true, "nor": true,
-		"nicht": true, "kein": true, "keine": true, "keinen": true, "nie": true, "niemals": true, "ohne": true, "ne": true, "pas": true, "jamais": true, "nunca": true, "jamás": true, "não": true, "non": true, "mai": true, "niet": true, "geen": true, "nooit": true, "не": true, "никогда": true, "нет": true, "nie wolno": true}
+	negating = map[string]bool{
+		"not": true, "no": true, "never": true, "cannot": true, "without": true, "none": true, "neither": true, "nor": true,
+		"nicht": true, "kein": true, "keine": true, "keinen": true, "nie": true, "niemals": true, "ohne": true, "ne": true, "pas": true, "jamais": true, "nunca": true, "jamás": true, "não": true, "non": true, "mai": true, "niet": true, "geen": true, "nooit": true, "не": true, "никогда": true, "нет": true, "nie wolno": true,
+	}
 	auxiliary = map[string]bool{"do": true, "does": true, "did": true, "is": true, "are": true, "be": true, "was": true, "were": true, "will": true, "would": true, "can": true, "could": true, "should": true, "must": true, "may": true, "shall": true, "has": true, "have": true, "had": true, "always": true, "any": true, "longer": true, "a": true, "an": true, "the": true}
 	// opposite pairs one word with what denies it
 	opposite = map[string]string{"disabled": "enabled", "disable": "enable", "disables": "enables", "off": "on", "false": "true", "deny": "allow", "denied": "allowed", "denies": "allows", "forbidden": "allowed", "prohibited": "allowed", "optional": "required", "unsafe": "safe", "unsupported": "supported", "insecure": "secure", "invalid": "valid", "incorrect": "correct", "unavailable": "available", "impossible": "possible", "unnecessary": "necessary", "decrease": "increase", "decreases": "increases", "stop": "start", "before": "after", "minimum": "maximum", "above": "below", "fails": "succeeds", "private": "public", "deaktiviert": "aktiviert", "verboten": "erlaubt", "ungültig": "gültig", "désactivé": "activé", "interdit": "autorisé", "desactivado": "activado", "prohibido": "permitido"}
@@ -147,9 +149,11 @@ func dateForm(s string) string {
 }
 
 // units in their shortest form.
-var units = map[string]string{"sec": "s", "secs": "s", "second": "s", "seconds": "s", "min": "m", "mins": "m", "minute": "m", "minutes": "m",
+var units = map[string]string{
+	"sec": "s", "secs": "s", "second": "s", "seconds": "s", "min": "m", "mins": "m", "minute": "m", "minutes": "m",
 	"hr": "h", "hrs": "h", "hour": "h", "hours": "h", "day": "d", "days": "d", "week": "w", "weeks": "w", "byte": "b", "bytes": "b",
-	"μs": "µs", "percent": "%", "millisecond": "ms", "milliseconds": "ms"}
+	"μs": "µs", "percent": "%", "millisecond": "ms", "milliseconds": "ms",
+}
 
 var (
 	withUnit  = regexp.MustCompile(`^([-+]?\d[\d,.'_]*(?:e[-+]?\d+)?) ?([^\d\s]*)$`)

@@ -113,9 +113,12 @@ func TestMismatches(t *testing.T) {
 		require.Equal(t, c.kind, got[0].kind, "%s", c.ours)
 	}
 	for _, same := range [][2]string{
-		{"Keep 3 replicas.", "Keep three replicas."}, {"The limit is 1,000 rows.", "The limit is 1000 rows."},
-		{"Wait 30 seconds.", "Wait 30 s."}, {"Use port 80 for tests.", "Call the operator at night."},
-		{"It is not enabled.", "It is disabled."}, {"Keep 3. Keep 5.", "Keep 5. Keep 3."},
+		{"Keep 3 replicas.", "Keep three replicas."},
+		{"The limit is 1,000 rows.", "The limit is 1000 rows."},
+		{"Wait 30 seconds.", "Wait 30 s."},
+		{"Use port 80 for tests.", "Call the operator at night."},
+		{"It is not enabled.", "It is disabled."},
+		{"Keep 3. Keep 5.", "Keep 5. Keep 3."},
 		{"Support ends on 2026-03-01.", "Support ends on 2026-03-01."},
 	} {
 		require.Empty(t, mismatches(same[0], same[1]), "%v", same)
@@ -151,8 +154,10 @@ func FuzzValidate(f *testing.F) {
 		p.Document.Metadata = map[string]any{key: value, "list": []any{value, map[string]any{value: key}}}
 		p.Document.Links = []knowledge.Link{{Relation: key, Target: target}}
 		p.Document.Sources = []knowledge.Source{{URI: target, Quote: value, RetrievedAt: key}}
-		w := World{Now: now, Sources: map[string]string{target: text}, Similar: []Similar{{"ops/y", knowledge.Document{Title: key, Body: text + value}}},
-			Served: []Passage{{"ops/y", Prints(text)}}}
+		w := World{
+			Now: now, Sources: map[string]string{target: text}, Similar: []Similar{{"ops/y", knowledge.Document{Title: key, Body: text + value}}},
+			Served: []Passage{{"ops/y", Prints(text)}},
+		}
 		v.Needs(p)
 		got := v.Validate(p, w)
 		for _, r := range got {

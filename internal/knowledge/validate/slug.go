@@ -29,8 +29,10 @@ func (c *run) slug() {
 	}
 }
 
-var scripts = []*unicode.RangeTable{unicode.Latin, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Hebrew, unicode.Arabic,
-	unicode.Devanagari, unicode.Thai, unicode.Georgian, unicode.Cherokee, unicode.Hangul, unicode.Han, unicode.Hiragana, unicode.Katakana}
+var scripts = []*unicode.RangeTable{
+	unicode.Latin, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Hebrew, unicode.Arabic,
+	unicode.Devanagari, unicode.Thai, unicode.Georgian, unicode.Cherokee, unicode.Hangul, unicode.Han, unicode.Hiragana, unicode.Katakana,
+}
 
 // mixed says whether a word has letters of scripts that are not written together.
 func mixed(word string) bool {
@@ -70,8 +72,10 @@ func looksLatin(word string) bool {
 var lookalikes = func() map[rune]rune {
 	m := map[rune]rune{}
 	for _, pair := range [][2]string{
-		{"аеорсухіјѕһԁԛԝӏ", "aeopcyxijshdqwl"}, {"АВЕКМНОРСТХІЈЅУ", "ABEKMHOPCTXIJSY"},
-		{"οανιρυκτχεϲϳ", "oavipuktxecj"}, {"ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX"},
+		{"аеорсухіјѕһԁԛԝӏ", "aeopcyxijshdqwl"},
+		{"АВЕКМНОРСТХІЈЅУ", "ABEKMHOPCTXIJSY"},
+		{"οανιρυκτχεϲϳ", "oavipuktxecj"},
+		{"ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX"},
 		{"օսհոցզ", "ouhngq"},
 	} {
 		to := []rune(pair[1])

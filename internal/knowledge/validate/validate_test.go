@@ -20,8 +20,10 @@ func validator(t testing.TB, p Policy) *Validator {
 
 // note is a proposal that no check has anything to say about.
 func note(body string) Proposal {
-	return Proposal{Space: "ops", Slug: "db/restore", Op: Put, Author: "ada", Role: Writer,
-		Document: knowledge.Document{Schema: "note", Title: "Restore from a backup", Body: body}}
+	return Proposal{
+		Space: "ops", Slug: "db/restore", Op: Put, Author: "ada", Role: Writer,
+		Document: knowledge.Document{Schema: "note", Title: "Restore from a backup", Body: body},
+	}
 }
 
 func ids(results []Result) []string {
