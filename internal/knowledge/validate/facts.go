@@ -2,6 +2,7 @@ package validate
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -163,7 +164,8 @@ func (v *Validator) ownFacts(p Proposal) ([]Fact, []error) {
 func (c *run) contradictions() {
 	facts, faults := c.v.ownFacts(c.p)
 	for _, err := range faults {
-		if f, ok := err.(FormError); ok {
+		var f FormError
+		if errors.As(err, &f) {
 			c.add("fact.form", Block, f.Path, f.Reason)
 		}
 	}

@@ -40,7 +40,6 @@ func (r *rendered) arounds() (before, from []uint64, words []int) {
 		if i+1 < n && r.continues(i+1) {
 			continue
 		}
-		p := &r.parts[i]
 		gap := r.tail
 		if i+1 < n {
 			gap = r.parts[i+1].gap
@@ -49,7 +48,7 @@ func (r *rendered) arounds() (before, from []uint64, words []int) {
 		for k > 0 && r.continues(k) {
 			k--
 		}
-		p = &r.parts[k]
+		p := &r.parts[k]
 		from[i] = (from[i] ^ hashBytes([]byte(p.word)) ^ hashBytes([]byte(gap))*k3) * k2
 		if p.slot {
 			from[i] = (from[i] ^ 1) * k3
