@@ -135,7 +135,7 @@ func (c *change) round(ctx workflow.Context) error {
 			return err
 		}
 	}
-	if err := c.publish(ctx); err != nil || c.ended() {
+	if err := c.publish(ctx); err != nil || c.again || c.ended() {
 		return err
 	}
 	return c.wait(ctx, func() bool { return false })
@@ -157,8 +157,15 @@ func (c *change) validate(ctx workflow.Context) error {
 	return nil
 }
 
-// publish publishes, or finds conflicts.
+// publish publishes, or finds conflicts. An update that came before goes first, and may have changed everything.
 func (c *change) publish(ctx workflow.Context) error {
+	if err := c.handlers.Lock(ctx); err != nil {
+		return err
+	}
+	defer c.handlers.Unlock()
+	if c.again || c.ended() {
+		return nil
+	}
 	c.busy = true
 	defer func() { c.busy = false }()
 	var out activities.Published
@@ -186,10 +193,22 @@ func (c *change) wait(ctx workflow.Context, enough func() bool) error {
 			return err
 		}
 		if !workflow.Now(ctx).Before(c.expires) {
-			c.status.State, c.status.Why = ChangeExpired, "nobody decided in time"
-			return c.mark(ctx, false)
+			return c.expire(ctx, enough)
 		}
 	}
+}
+
+// expire ends the change set, unless an update that is under way decides at the last moment.
+func (c *change) expire(ctx workflow.Context, enough func() bool) error {
+	if err := c.handlers.Lock(ctx); err != nil {
+		return err
+	}
+	defer c.handlers.Unlock()
+	if enough() || c.again || c.ended() {
+		return nil
+	}
+	c.status.State, c.status.Why = ChangeExpired, "nobody decided in time"
+	return c.mark(ctx, false)
 }
 
 // mark brings the stored state to the one here.
