@@ -14,8 +14,10 @@ import (
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/knowledge"
@@ -179,4 +181,33 @@ func TestImportKeepsOutWhatIsForbidden(t *testing.T) {
 	require.NotContains(t, b.all(), entries[7].Slug)
 	require.NotContains(t, b.all(), entries[9].Slug)
 	require.NotEmpty(t, out.Broken, "its neighbour links to what was refused")
+}
+
+// A long import goes on in run after run with an empty history.
+func TestImportContinuesAsNew(t *testing.T) {
+	t.Parallel()
+	b := newWorld(t).base(postgres.Space{})
+	entries := someEntries(rand.New(rand.NewPCG(6, 0)), "ops", 500)
+	in := b.upload(entries)
+	runs := 0
+	for {
+		runs++
+		env := b.importEnv(in)
+		env.SetContinueAsNewSuggested(true)
+		env.ExecuteWorkflow(workflows.ImportKnowledge, in)
+		var next *workflow.ContinueAsNewError
+		if err := env.GetWorkflowError(); err != nil && errors.As(err, &next) {
+			in = workflows.ImportKnowledgeInput{}
+			require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &in))
+			continue
+		}
+		require.NoError(t, env.GetWorkflowError())
+		var out workflows.ImportKnowledgeResult
+		require.NoError(t, env.GetWorkflowResult(&out))
+		require.Equal(t, len(entries), out.Published, "%+v", out)
+		require.Empty(t, out.Broken)
+		break
+	}
+	require.Greater(t, runs, 3)
+	require.Len(t, b.all(), len(entries))
 }
