@@ -152,6 +152,7 @@ func TestWritersAreKilled(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
+	require.NoError(t, rows.Err())
 	require.Equal(t, numbers, heads)
 	require.Equal(t, map[string]bool{"e0": true, "e1": true, "e2": true, "e3": true}, same)
 	require.Len(t, seen, len(accepted), "accepted and not in the history")
