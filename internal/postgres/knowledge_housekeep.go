@@ -108,12 +108,13 @@ func TrimServed(ctx context.Context, tx pgx.Tx, spaceID uuid.UUID, since time.Ti
 // BrokenLinks returns links of living entries of the space to entries that are not there, or that the caller may not see: who
 // deletes an entry cannot know of links from spaces hidden from her. At most limit.
 func BrokenLinks(ctx context.Context, q Querier, s Space, limit int) ([]Reference, error) {
-	rows, _ := q.Query(ctx, `select $2 || '/' || e.slug, l.relation, l.target from tartan.knowledge_links l join tartan.knowledge_entries e on e.id = l.entry_id
-		where l.space_id = $1 and strpos(l.target, ':') = 0 and strpos(l.target, '/') > 0
-			and not exists (select from tartan.knowledge_spaces s join tartan.knowledge_entries t on t.space_id = s.id
-				join tartan.knowledge_heads h on h.entry_id = t.id and h.hash is not null
-				where s.workspace_id = l.workspace_id and s.name = split_part(l.target, '/', 1) and t.slug = substr(l.target, length(s.name) + 2))
-		order by e.slug, l.seq limit $3`, s.ID, s.Name, limit)
+	// Hashed sub-plans: the statistics of tables that were just filled mislead into nested loops.
+	rows, _ := q.Query(ctx, `with living as materialized (
+			select s.name || '/' || t.slug as address from tartan.knowledge_heads h join tartan.knowledge_entries t on t.id = h.entry_id
+			join tartan.knowledge_spaces s on s.id = h.space_id where h.workspace_id = $4 and h.hash is not null)
+		select $2 || '/' || e.slug, l.relation, l.target from tartan.knowledge_links l join tartan.knowledge_entries e on e.id = l.entry_id
+		where l.space_id = $1 and strpos(l.target, ':') = 0 and strpos(l.target, '/') > 0 and l.target not in (select address from living)
+		order by e.slug, l.seq limit $3`, s.ID, s.Name, limit, s.WorkspaceID)
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Reference])
 	if err != nil {
 		return nil, fmt.Errorf("find broken links: %w", known(err))
