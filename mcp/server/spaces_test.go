@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -161,4 +162,36 @@ func TestSearchFollows(t *testing.T) {
 	} {
 		refused(t, c, "search_knowledge", args, want)
 	}
+}
+
+// BenchmarkSearchKnowledge searches over HTTP, one call at a time: the caller's spaces, the index, and the texts of eight hits.
+func BenchmarkSearchKnowledge(b *testing.B) {
+	k := newStack(b)
+	admin := k.db.Workspace(b, "bench")
+	open := k.db.Space(b, admin, "ops")
+	words := []string{"disk", "collector", "archive", "restart", "rotate", "backup", "replica", "token", "queue", "lease", "certificate"}
+	for n := range 300 {
+		text := ""
+		for i := range 120 {
+			text += words[(n*7+i*(n%5+1))%len(words)] + " "
+		}
+		k.db.Publish(b, admin, open, fmt.Sprintf("e%d", n), doc(fmt.Sprintf("Entry %d", n), text))
+	}
+	c := k.client(b, admin, true)
+	body := []byte(c.message("tools/call", `"name":"search_knowledge","arguments":{"query":"restart the collector after a backup"}`))
+	p := &poster{url: k.url, headers: c.request(b, b.Context(), http.MethodPost, "", "tools/call", "search_knowledge").Header, client: http.DefaultClient}
+	answer, err := p.post(body)
+	require.NoError(b, err)
+	require.Contains(b, string(answer), "**collector**")
+	var took []time.Duration
+	for b.Loop() {
+		begun := time.Now()
+		if _, err := p.post(body); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(begun))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
