@@ -83,7 +83,7 @@ type ChangeReview struct {
 
 func (s *Suite) proposeChange() Tool {
 	return define[proposeArgs, Change](Tool{
-		Name: "propose_change", Title: "Propose a change", Role: editor, Idempotent: false,
+		Name: "propose_change", Title: "Propose a change", Role: editor, Destructive: true, // it may delete
 		Description: "Write, change or delete knowledge.",
 	}, func(ctx context.Context, c Call, in proposeArgs) (Change, string, error) {
 		out, err := s.propose(ctx, c, in)

@@ -55,7 +55,11 @@ func renderTool(b *strings.Builder, t *Tool) {
 	case t.ReadOnly:
 		b.WriteString("It changes nothing.\n")
 	case !t.Idempotent:
-		b.WriteString("It is undone with `edit_pattern`; doing it twice with the same key is doing it once.\n")
+		undo := "edit_pattern"
+		if t.Name == "propose_change" || strings.HasSuffix(t.Name, "_knowledge") {
+			undo = "restore_knowledge"
+		}
+		b.WriteString("It is undone with `" + undo + "`; doing it twice with the same key is doing it once.\n")
 	case t.Destructive:
 		b.WriteString("It may undo something; doing it twice is doing it once.\n")
 	default:
