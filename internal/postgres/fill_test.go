@@ -140,7 +140,11 @@ func fill(t testing.TB, db *testdb.DB, caller access.Caller) postgres.Library {
 		if err = postgres.CheckLibrary(t.Context(), tx, lib.ID); err != nil {
 			return err
 		}
-		if _, _, err = postgres.SaveSeriesModel(t.Context(), tx, lib, someModel(), []postgres.SeriesClass{{Name: "up", PatternID: pattern.Fingerprint("up"), Examples: 3}}); err != nil {
+		turbines, err := postgres.EnsureLibrary(t.Context(), tx, caller.WorkspaceID, "turbines", "series")
+		if err != nil {
+			return err
+		}
+		if _, _, err = postgres.SaveSeriesModel(t.Context(), tx, turbines, someModel(), []postgres.SeriesClass{{Name: "up", PatternID: pattern.Fingerprint("up"), Examples: 3}}); err != nil {
 			return err
 		}
 		if err = postgres.SaveSequenceReport(t.Context(), tx, postgres.SequenceReport{WorkspaceID: caller.WorkspaceID, LibraryID: lib.ID, WorkflowID: "sequences/test"}); err != nil {

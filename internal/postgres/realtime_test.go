@@ -43,7 +43,7 @@ func TestRealtimeChanges(t *testing.T) {
 			seen[string(m[0])+" "+names[id()]]++
 		}
 	}
-	require.Equal(t, 3, seen["I tartan.patterns"], "%v", seen)
+	require.Equal(t, 4, seen["I tartan.patterns"], "three mined and a class of series: %v", seen)
 	for _, change := range []string{"U tartan.patterns", "I tartan.pattern_versions", "I tartan.pattern_aliases", "U tartan.libraries", "I tartan.runs", "U tartan.runs"} {
 		require.NotZero(t, seen[change], "%s in %v", change, seen)
 	}

@@ -168,6 +168,8 @@ func TestRolesMayWrite(t *testing.T) {
 		"knowledge_served":        {access.Viewer, access.Viewer, access.Editor},
 		"knowledge_excisions":     {access.Reviewer, nobody, nobody},
 		"knowledge_reports":       {access.Editor, access.Editor, nobody},
+		"knowledge_searchable":    {access.Editor, nobody, access.Editor},
+		"knowledge_postings":      {access.Editor, nobody, access.Editor},
 	}
 	db := testdb.New(t)
 	admin := db.Workspace(t, "one")
