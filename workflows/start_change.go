@@ -78,7 +78,8 @@ func WaitForChange(ctx context.Context, c client.Client, workflowID string, pati
 			return ChangeStatus{}, nil, failed, err
 		}
 		status, err := ChangeStands(ctx, c, workflowID)
-		if err == nil && status.State != ChangeValidating || time.Now().After(deadline) {
+		waits := status.State == ChangeConflicted || status.State == ChangeInReview && status.Approvals < status.Needed
+		if err == nil && waits || time.Now().After(deadline) {
 			return status, nil, nil, err
 		}
 	}
