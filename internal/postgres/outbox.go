@@ -80,7 +80,8 @@ func ReadOutbox(ctx context.Context, q Querier, after Position, limit int) ([]Ev
 	return events, nil
 }
 
-// OutboxEnd returns a position that everything visible now is at or before, and every later commit after.
+// OutboxEnd returns a position that every later commit is after. What was committed while an older transaction was
+// still running is after it as well, and so is read once more.
 func OutboxEnd(ctx context.Context, q Querier) (Position, error) {
 	p := Position{ID: math.MaxInt64}
 	if err := q.QueryRow(ctx, `select pg_snapshot_xmin(pg_current_snapshot())`).Scan(&p.XID); err != nil {
