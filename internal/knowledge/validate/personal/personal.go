@@ -61,7 +61,7 @@ func Find(s string) (out []Finding) {
 		}
 		// numbers have six digits and more; addresses of the internet fewer, and signs
 		if n := digits(s[from:to]); n >= 6 || n >= 4 && strings.Count(s[from:to], ".") >= 3 || strings.Count(s[from:to], ":") >= 2 {
-			out = inLine(out, s, from, to)
+			out = inLine(out, s, from, to, n)
 		}
 		from = to
 	}
@@ -69,14 +69,17 @@ func Find(s string) (out []Finding) {
 	return out
 }
 
-// inLine finds what has digits in a line of a text.
-func inLine(out []Finding, s string, from, to int) []Finding {
+// inLine finds what has digits in a line of a text. Most lines have too few of them, or of the signs, for most forms.
+func inLine(out []Finding, s string, from, to, count int) []Finding {
 	add := func(kind Kind, form string, start, end int) {
 		if !slices.ContainsFunc(out, func(f Finding) bool { return start < f.End && f.Start < end }) {
 			out = append(out, Finding{kind, form, start, end})
 		}
 	}
-	places := func(form *regexp.Regexp) [][]int {
+	places := func(likely bool, form *regexp.Regexp) [][]int {
+		if !likely {
+			return nil
+		}
 		all := form.FindAllStringSubmatchIndex(s[from:to], -1)
 		for _, m := range all {
 			for i := range m {
@@ -87,18 +90,18 @@ func inLine(out []Finding, s string, from, to int) []Finding {
 		}
 		return all
 	}
-	for _, m := range places(ibanForm) {
+	for _, m := range places(capitals(s[from:to]), ibanForm) {
 		if n := iban(s[m[0]:m[1]]); n > 0 && !within(s, m[0], m[0]+n) {
 			add(IBAN, s[m[0]:m[0]+2], m[0], m[0]+n)
 		}
 	}
-	for _, m := range places(cardForm) {
+	for _, m := range places(count >= 13, cardForm) {
 		if network := card(s[m[0]:m[1]]); network != "" && !within(s, m[0], m[1]) && !decimal(s, m[0], m[1]) {
 			add(Card, network, m[0], m[1])
 		}
 	}
 	for _, n := range national {
-		for _, m := range places(n.form) {
+		for _, m := range places(count >= n.digits, n.form) {
 			if within(s, m[0], m[1]) || decimal(s, m[0], m[1]) || n.near != nil && !n.near.MatchString(s[max(0, m[0]-60):m[0]]) {
 				continue
 			}
@@ -107,17 +110,17 @@ func inLine(out []Finding, s string, from, to int) []Finding {
 			}
 		}
 	}
-	for _, m := range places(ipv4Form) {
+	for _, m := range places(strings.Count(s[from:to], ".") >= 3, ipv4Form) {
 		if a, err := netip.ParseAddr(s[m[0]:m[1]]); err == nil && public(a) && !within(s, m[0], m[1]) && !decimal(s, m[0], m[1]) && !version(s, m[0]) {
 			add(IP, "v4", m[0], m[1])
 		}
 	}
-	for _, m := range places(ipv6Form) {
+	for _, m := range places(strings.Count(s[from:to], ":") >= 2, ipv6Form) {
 		if a, err := netip.ParseAddr(s[m[0]:m[1]]); err == nil && a.Is6() && public(a) && !within(s, m[0], m[1]) {
 			add(IP, "v6", m[0], m[1])
 		}
 	}
-	for _, m := range places(phoneForm) {
+	for _, m := range places(count >= 7, phoneForm) {
 		start, end := m[0], m[1]
 		if m[6] >= 0 { // after a word
 			start, end = m[6], m[7]
@@ -133,6 +136,18 @@ func inLine(out []Finding, s string, from, to int) []Finding {
 		}
 	}
 	return out
+}
+
+// capitals says whether two digits follow two capitals somewhere, as in each IBAN.
+func capitals(s string) bool {
+	digit := func(b byte) bool { return '0' <= b && b <= '9' }
+	capital := func(b byte) bool { return 'A' <= b && b <= 'Z' }
+	for i := 3; i < len(s); i++ {
+		if digit(s[i]) && digit(s[i-1]) && capital(s[i-2]) && capital(s[i-3]) {
+			return true
+		}
+	}
+	return false
 }
 
 // email refuses what is no address of a person: hosts for examples, remotes of git, automatic senders.
