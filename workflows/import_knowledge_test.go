@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,23 +117,29 @@ func TestImportThroughFaults(t *testing.T) {
 	entries := someEntries(rnd, "ops", 900)
 	in := b.upload(entries)
 	require.Greater(t, in.Source.Bytes, int64(3*activities.ImportBatchBytes), "several batches")
+	var mu sync.Mutex // activities run side by side
+	chance := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return rnd.IntN(3) == 0
+	}
 	env := b.importEnv(in)
 	env.OnActivity(b.knowledge.StageImport, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.ImportBatchInput) (*activities.StagedBatch, error) {
-		if rnd.IntN(3) == 0 {
+		if chance() {
 			return nil, errors.New("the worker is gone")
 		}
 		out, err := b.knowledge.StageImport(ctx, in)
-		if rnd.IntN(3) == 0 {
+		if chance() {
 			return nil, errors.New("the answer is lost")
 		}
 		return out, err
 	})
 	env.OnActivity(b.knowledge.PublishImport, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.ImportBatchInput) (*activities.ImportedBatch, error) {
-		if rnd.IntN(3) == 0 {
+		if chance() {
 			return nil, errors.New("the worker is gone")
 		}
 		out, err := b.knowledge.PublishImport(ctx, in)
-		if rnd.IntN(3) == 0 {
+		if chance() {
 			return nil, errors.New("the answer is lost")
 		}
 		return out, err
