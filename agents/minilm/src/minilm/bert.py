@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, cast
+
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
 from tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 MAX_TOKENS = 256
 TOKENS_A_BATCH = 2048  # what the caches hold
 
 
-def erf(x: np.ndarray) -> np.ndarray:
-    """The error function to 1.5e-7 (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26): numpy has none, and scipy's is three times slower."""
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def erf(x: Floats) -> Floats:
+    """Return the error function to 1.5e-7, by Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26.
+
+    numpy has none, and scipy's is three times slower.
+    """
     a = np.abs(x)
     t = 1 / (1 + np.float32(0.3275911) * a)
     p = np.float32(1.061405429)
@@ -21,8 +33,11 @@ def erf(x: np.ndarray) -> np.ndarray:
 
 
 class MiniLM:
-    def __init__(self, folder):
-        self.w = load_file(folder / "model.safetensors")
+    """The model: weights and tokenizer."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load model.safetensors and tokenizer.json of a folder."""
+        self.w = cast("dict[str, Floats]", load_file(folder / "model.safetensors"))
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
@@ -31,11 +46,12 @@ class MiniLM:
         """Token ids of each text with [CLS] and [SEP]."""
         return [e.ids[: MAX_TOKENS - 1] + e.ids[-1:] if len(e.ids) > MAX_TOKENS else e.ids for e in self.tokenizer.encode_batch(texts)]
 
-    def embed(self, texts: list[str], report=None) -> np.ndarray:
+    def embed(self, texts: list[str], report: Callable[[int, int], None] | None = None) -> Floats:
+        """Return unit vectors, one a text."""
         return self.embed_ids(self.ids(texts), report)
 
-    def embed_ids(self, ids: list[list[int]], report=None) -> np.ndarray:
-        """Unit vectors, one a text. Texts of one length make a batch, so nothing is padded and nothing is masked."""
+    def embed_ids(self, ids: list[list[int]], report: Callable[[int, int], None] | None = None) -> Floats:
+        """Return unit vectors, one a text. Texts of one length make a batch, so nothing is padded and nothing is masked."""
         out = np.zeros((len(ids), 384), np.float32)
         by_length: dict[int, list[int]] = {}
         for i, t in enumerate(ids):
@@ -51,18 +67,25 @@ class MiniLM:
                     report(done, len(ids))
         return out
 
-    def norm(self, x, name):
+    def norm(self, x: Floats, name: str) -> Floats:
+        """Normalise each row, then scale and shift it by the weights of the name."""
         x = x - x.mean(-1, keepdims=True)
         x /= np.sqrt((x * x).mean(-1, keepdims=True) + 1e-12)
         return x * self.w[name + ".weight"] + self.w[name + ".bias"]
 
-    def linear(self, x, name):
+    def linear(self, x: Floats, name: str) -> Floats:
+        """Multiply by the weights of the name, and add its bias."""
         return x @ self.w[name + ".weight"].T + self.w[name + ".bias"]
 
-    def forward(self, ids: np.ndarray) -> np.ndarray:
+    def forward(self, ids: np.ndarray[Any, Any]) -> Floats:
+        """Pooled unit vectors of token ids, shape (texts, tokens)."""
         batch, length = ids.shape
         w = self.w
-        x = w["embeddings.word_embeddings.weight"][ids] + w["embeddings.position_embeddings.weight"][:length] + w["embeddings.token_type_embeddings.weight"][0]
+        x = (
+            w["embeddings.word_embeddings.weight"][ids]
+            + w["embeddings.position_embeddings.weight"][:length]
+            + w["embeddings.token_type_embeddings.weight"][0]
+        )
         x = self.norm(x, "embeddings.LayerNorm").reshape(-1, 384)
         for layer in range(6):
             p = f"encoder.layer.{layer}."

@@ -1,0 +1,1 @@
+"""An agent that describes windows of numbers by their spectrum and their shape."""
