@@ -38,7 +38,7 @@ down: build ## stop the local stack
 	@$(TARTAN) down --data-dir $(DATA_DIR)
 
 .PHONY: test
-test: deps build lint verify cross prepare test-tools conformance test-go ## everything that CI runs
+test: deps build lint verify cross prepare test-tools test-agents conformance test-go ## everything that CI runs
 
 .PHONY: test-short
 test-short: ## the tests that need no server
@@ -91,6 +91,16 @@ cross: ## compile for every platform
 prepare: build ## download or build the Postgres and Temporal binaries that the stack needs
 	@$(TARTAN) prepare --data-dir $(DATA_DIR)
 
+# uv of agents/: what deps installed, or the user's own.
+UV = $$(command -v .cache/uv/bin/uv || command -v uv)
+UV_VERSION := 0.13.9
+
+.PHONY: test-agents
+test-agents: ## format, types and tests of the agents in Python
+	@uv=$(UV); if [ -z "$$uv" ]; then echo "test-agents: skipped: uv is missing"; [ -z "$$CI" ]; exit; fi; \
+	uv=$$(realpath "$$uv"); cd agents && "$$uv" sync -q --locked --all-packages && "$$uv" run -q ruff check kit spectral minilm && \
+	"$$uv" run -q ruff format --check kit spectral minilm && "$$uv" run -q pyright && "$$uv" run -q pytest -q
+
 .PHONY: conformance
 conformance: ## the official MCP conformance suite against the server
 	@if [ "$$(uname -sm)" != "Linux x86_64" ]; then echo "conformance: skipped: its pinned Node.js is for Linux x86_64"; \
@@ -129,4 +139,10 @@ deps: ## as root: install the Debian packages that are missing; otherwise say wh
 	$(call install,npm,command -v npm,the MCP conformance suite will not run)
 	$(call install,gcc libc6-dev,command -v cc,the race detector will be off)
 	$(call install,git,command -v git,generated files cannot be compared)
+	@if ! command -v uv .cache/uv/bin/uv >/dev/null; then \
+	  if ! python3 -c 'import ensurepip' 2>/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "deps: installing python3-venv"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; fi; \
+	  echo "deps: installing uv $(UV_VERSION) into .cache/uv"; \
+	  python3 -m venv .cache/uv && .cache/uv/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION) || \
+	    { rm -rf .cache/uv; echo "deps: uv is missing: the agents in Python will not be tested (install uv, or python3-venv)"; }; fi
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || echo "deps: no Postgres is installed: its binaries will be downloaded"

@@ -48,6 +48,7 @@ var rooms = map[string]room{
 	"mcp/tools":                   {ours: []string{"workflows", "internal"}},
 	"bench":                       {ours: []string{"*"}},
 	"migrations":                  {},
+	"agents":                      {},
 	"devserver":                   {},
 	"deploy":                      {},
 	"internal/pattern":            {ours: []string{"internal/pattern"}, forbid: pure},

@@ -32,6 +32,7 @@ const (
 	ModelLost        = "ModelLost"        // the recogniser that was trained is gone; train it again
 	KnowledgeMissing = "KnowledgeMissing" // no such space, entry, revision or change set, or none that the caller may see
 	KnowledgeRefused = "KnowledgeRefused" // the change set cannot be published; the message says why
+	InputRefused     = "InputRefused"     // what an agent was given is not what its activity takes; the kit in agents/ says the same
 	Unavailable      = "Unavailable"      // a service does not answer; retried
 )
 

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.temporal.io/sdk/activity"
 
+	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/pattern/event"
 	"github.com/tartan-ai/tartan/internal/pattern/lines"
@@ -333,4 +334,22 @@ func (r *Runs) FinishRun(ctx context.Context, in FinishInput) (*Finished, error)
 		return nil
 	})
 	return out, typed("record the end of the run", err)
+}
+
+// AdmitInput asks whether a caller may do what takes at least a role.
+type AdmitInput struct {
+	Caller access.Caller `json:"caller"`
+	Role   access.Role   `json:"role"`
+}
+
+// AdmitCaller fails with Denied where the caller's role in the workspace is less than what is asked for.
+func (r *Runs) AdmitCaller(ctx context.Context, in AdmitInput) error {
+	err := postgres.InWorkspace(ctx, r.Pool, in.Caller, func(tx pgx.Tx) error {
+		role, err := postgres.RoleOf(ctx, tx, in.Caller)
+		if err == nil && !role.AtLeast(in.Role) {
+			err = fmt.Errorf("as %s: %w", role, postgres.ErrDenied)
+		}
+		return err
+	})
+	return typed("admit the caller, who must be at least "+string(in.Role), err)
 }

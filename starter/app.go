@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,9 @@ type app struct {
 	stack local.State // of the running local stack; zero when none runs
 	log   *zap.Logger
 
-	pool     *pgxpool.Pool
-	temporal client.Client
+	pool      *pgxpool.Pool
+	temporal  client.Client
+	namespace string // of Temporal
 }
 
 // globalFlags are the settings that every command takes.
@@ -173,13 +175,14 @@ func (a *app) workflowService(ctx context.Context) (client.Client, error) {
 	}
 	opts.Logger = telemetry.Temporal(a.log.Named("temporal").WithOptions(zap.IncreaseLevel(zap.WarnLevel)))
 	opts.Identity = fmt.Sprintf("tartan@%d", os.Getpid())
+	opts.WorkerHeartbeatInterval = heartbeatEvery
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	c, err := client.DialContext(ctx, opts)
 	if err != nil {
 		return nil, &failure{code: codeUnavailable, what: "connect to Temporal at " + opts.HostPort, why: err, next: "tartan doctor"}
 	}
-	a.temporal = c
+	a.temporal, a.namespace = c, cmp.Or(opts.Namespace, client.DefaultNamespace)
 	return c, nil
 }
 

@@ -22,8 +22,10 @@ func (a *app) embedder() (embed.Embedder, error) {
 }
 
 // embedKey looks the key up where TARTAN_EMBED_KEY says, at each use, so that a new one needs no restart where it is in a file.
-func (a *app) embedKey() (string, error) {
-	ref := a.cfg.EmbedKey
+func (a *app) embedKey() (string, error) { return a.secret("TARTAN_EMBED_KEY", a.cfg.EmbedKey) }
+
+// secret reads what a setting refers to as env:NAME or file:PATH; "" where it refers to nothing.
+func (a *app) secret(setting, ref string) (string, error) {
 	switch {
 	case ref == "":
 		return "", nil
@@ -32,11 +34,11 @@ func (a *app) embedKey() (string, error) {
 		if key := strings.TrimSpace(a.env.get(name)); key != "" {
 			return key, nil
 		}
-		return "", fmt.Errorf("TARTAN_EMBED_KEY names the variable %s, which is not set", name)
+		return "", fmt.Errorf("%s names the variable %s, which is not set", setting, name)
 	}
 	body, err := os.ReadFile(strings.TrimPrefix(ref, "file:"))
 	if err != nil {
-		return "", fmt.Errorf("TARTAN_EMBED_KEY: %w", err)
+		return "", fmt.Errorf("%s: %w", setting, err)
 	}
 	return strings.TrimSpace(string(body)), nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/supabase"
+	"github.com/tartan-ai/tartan/workers"
 )
 
 // The local stack's identity lives in the data folder: who its only user is, and the key that signs tokens.
@@ -155,4 +156,27 @@ func (a *app) tokenCommand() *cobra.Command {
 	}
 	c.Flags().DurationVar(&ttl, "ttl", 24*time.Hour, "how long the token is good for")
 	return c
+}
+
+// grants are what this process signs and checks activity tasks with: by TARTAN_GRANT_KEY, or by the local stack's key. Where
+// there is neither they are nil, which is said aloud: tasks then carry no grant.
+func (a *app) grants() (*workers.Grants, error) {
+	text, err := a.secret("TARTAN_GRANT_KEY", a.cfg.GrantKey)
+	if err != nil {
+		return nil, &failure{code: codeUsage, what: "settings", why: err}
+	}
+	var key *access.Key
+	if text != "" {
+		key, err = access.ParseKey([]byte(text))
+	} else {
+		_, key, err = readIdentity(a.cfg.DataDir)
+	}
+	switch {
+	case text == "" && missing(err):
+		a.log.Warn("TARTAN_GRANT_KEY is not set: activity tasks carry no grant, and whoever reaches Temporal can call every agent")
+		return nil, nil
+	case err != nil:
+		return nil, &failure{code: codeUsage, what: "the key of grants", why: err, next: "set TARTAN_GRANT_KEY to env:NAME or file:PATH of a P-256 key in PEM"}
+	}
+	return &workers.Grants{Key: key, Keys: key.Public()}, nil
 }

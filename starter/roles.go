@@ -63,6 +63,10 @@ func (a *app) work(ctx context.Context, concurrency int) error {
 	if err != nil {
 		return err
 	}
+	grants, err := a.grants()
+	if err != nil {
+		return err
+	}
 	log := a.log.Named("worker")
 	libraries := feed.NewLibraries(pool, log.Named("feed"))
 	log.Info("worker started", zap.Int(telemetry.KeyPID, os.Getpid()))
@@ -71,7 +75,7 @@ func (a *app) work(ctx context.Context, concurrency int) error {
 	g.Go(func() error {
 		return ended(ctx, workers.Run(ctx, workers.Config{
 			Client: temporal, Pool: pool, Bucket: objects, Libraries: libraries, Log: log, Concurrency: concurrency,
-			Embedder: embedder,
+			Embedder: embedder, Grants: grants,
 		}))
 	})
 	return g.Wait()

@@ -33,6 +33,7 @@ type Config struct {
 	Libraries *feed.Libraries
 	Log       *zap.Logger
 	Embedder  embed.Embedder // of texts; nil is the built-in one
+	Grants    *Grants        // that go with activity tasks; nil asks for none
 
 	// Concurrency is how many chunks are read at once; 0 is 2. Each takes about 2 MiB and up to a core.
 	Concurrency int
@@ -127,6 +128,7 @@ func (cfg Config) workers(fatal chan<- error) []worker.Worker {
 		MaxConcurrentLocalActivityExecutionSize: 8, MaxConcurrentActivityExecutionSize: 4, MaxConcurrentActivityTaskPollers: 1,
 		StickyScheduleToStartTimeout: time.Second, WorkflowPanicPolicy: worker.BlockWorkflow,
 		WorkerStopTimeout: cfg.StopTimeout, OnFatalError: onFatal, MaxHeartbeatThrottleInterval: time.Second,
+		Interceptors: cfg.Grants.interceptors(),
 	})
 	workflows.Register(flow)
 	flow.RegisterActivity(&activities.Runs{Pool: cfg.Pool, Bucket: cfg.Bucket})
@@ -154,6 +156,7 @@ func (cfg Config) agent(slots int, onFatal func(error)) worker.Options {
 	return worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: slots, MaxConcurrentActivityTaskPollers: min(slots, 4),
 		WorkerStopTimeout: cfg.StopTimeout, OnFatalError: onFatal, MaxHeartbeatThrottleInterval: time.Second,
+		Interceptors: cfg.Grants.interceptors(),
 	}
 }
 

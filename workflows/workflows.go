@@ -27,6 +27,7 @@ func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(ImportKnowledge)
 	r.RegisterWorkflow(Excise)
 	r.RegisterWorkflow(Housekeeping)
+	r.RegisterWorkflow(CallAgent)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.

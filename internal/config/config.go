@@ -31,6 +31,7 @@ type Config struct {
 	EmbedURL    string `env:"TARTAN_EMBED_URL" unit:"URL" secret:"url" doc:"An OpenAI-compatible API that makes vectors of texts, such as https://api.openai.com/v1. Empty: the built-in table."`
 	EmbedModel  string `env:"TARTAN_EMBED_MODEL" unit:"text" doc:"The model to ask it for."`
 	EmbedKey    string `env:"TARTAN_EMBED_KEY" unit:"env:NAME or file:PATH" doc:"Where its key is: in another variable or in a file. The key itself does not belong here."`
+	GrantKey    string `env:"TARTAN_GRANT_KEY" unit:"env:NAME or file:PATH" doc:"Where the P-256 key (PEM) is with which workers sign the grants of activity tasks. Empty: the local stack's."`
 	LogLevel    string `env:"TARTAN_LOG_LEVEL" unit:"debug, info, warn or error" default:"info" doc:"How much is logged, to stderr."`
 	PGBin       string `env:"TARTAN_PG_BIN" unit:"folder" doc:"The Postgres binaries of the local stack. Empty: the newest installed, else downloaded."`
 	TemporalBin string `env:"TARTAN_TEMPORAL_BIN" unit:"file" doc:"The Temporal dev server of the local stack. Empty: the temporal CLI on PATH, else built once."`
@@ -140,9 +141,14 @@ func (c *Config) checkEmbedder(fault func(env, want, value string)) {
 	if (c.EmbedURL == "") != (c.EmbedModel == "") {
 		fault("TARTAN_EMBED_MODEL", "a model where TARTAN_EMBED_URL is set, and none where it is not", c.EmbedModel)
 	}
-	if c.EmbedKey != "" && !strings.HasPrefix(c.EmbedKey, "env:") && !strings.HasPrefix(c.EmbedKey, "file:") {
-		fault("TARTAN_EMBED_KEY", "env:NAME or file:PATH", "(something else)")
-		c.EmbedKey = ""
+	for _, ref := range []struct {
+		name  string
+		value *string
+	}{{"TARTAN_EMBED_KEY", &c.EmbedKey}, {"TARTAN_GRANT_KEY", &c.GrantKey}} {
+		if *ref.value != "" && !strings.HasPrefix(*ref.value, "env:") && !strings.HasPrefix(*ref.value, "file:") {
+			fault(ref.name, "env:NAME or file:PATH", "(something else)")
+			*ref.value = ""
+		}
 	}
 }
 
