@@ -2,6 +2,7 @@ package template
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
 )
@@ -362,17 +363,14 @@ func mixedHex(w []byte) bool {
 	return changes >= 2
 }
 
+// isUUID reports whether 36 bytes are a UUID.
 func isUUID(w []byte) bool {
-	for i, b := range w {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			if b != '-' {
-				return false
-			}
-		} else if classOf[b]&(isDigit|isHexAlpha) == 0 {
-			return false
-		}
+	if w[8] != '-' || w[13] != '-' || w[18] != '-' || w[23] != '-' {
+		return false
 	}
-	return true
+	const first, second, third = '-' ^ '0', ('-' ^ '0') << 40, ('-' ^ '0') << 56 // turn a dash into a digit
+	a, b, c := binary.LittleEndian.Uint64(w), binary.LittleEndian.Uint64(w[8:])^first^second, binary.LittleEndian.Uint64(w[16:])^('-'^'0')<<16^third
+	return allHexes(a) && allHexes(b) && allHexes(c) && allHexes(binary.LittleEndian.Uint64(w[24:])) && allHexes(binary.LittleEndian.Uint64(w[28:]))
 }
 
 // isPath recognises a file path by its first bytes or its number of slashes.

@@ -102,6 +102,14 @@ func hexes(x uint64) (n int, alpha uint) {
 	return n, uint(isAlpha>>7*0x0102040810204080>>56) & (1<<n - 1)
 }
 
+// allHexes reports whether eight bytes are hex digits.
+func allHexes(x uint64) bool {
+	y, z := x^'0'*lows, (x|0x20*lows)&^highs
+	noFigure := y&^highs + 0x76*lows | y
+	isAlpha := (z + 0x1f*lows) &^ (z + 0x19*lows) &^ x
+	return noFigure&^isAlpha&highs == 0
+}
+
 // untilQuote returns how many of eight bytes stand before the first that is white space, a backslash or the quote q.
 func untilQuote(x uint64, q byte) int {
 	a, b := x^uint64(q)*lows, x^'\\'*lows

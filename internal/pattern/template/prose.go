@@ -3,11 +3,12 @@ package template
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf8"
 )
 
 // prose reads on from i what is common: words, numbers and other values that join nothing, and simple delimiters. It does what space,
 // punct and run would do with them, but eight bytes at a time and with its sums in registers, and returns where it met anything
-// else. It writes no text.
+// else. It writes no text. What most tokens need stands in its loop, because a call moves the sums to the stack and back.
 func (s *scanner) prose(m []byte, i int) int {
 	tokens := (*[maxTokens]token)(s.tokens[:maxTokens])
 	k, ahead := len(s.tokens), s.n-i // the text is ahead of the message by so much
@@ -15,61 +16,117 @@ func (s *scanner) prose(m []byte, i int) int {
 	if s.n == 0 && m[i] == ' ' {
 		return i
 	}
+	used := uint(64 - bits.LeadingZeros64(gap)&^7) // bits of gap
 	for k < maxTokens-1 {
 		end := min(len(m), maxText-ahead)
-		i, gap, skel = s.delimiters(m, i, end, k, gap, skel)
-		if i >= end || needs[m[i]] != 0 || gap == 0 && k > 0 {
-			break // nothing that is read here; or a joint
+		then := turn{at: -1}
+	delimiters:
+		for ; i < end && used < 64; used += 8 {
+			c := m[i]
+			need, next := needs[c], atEnd
+			if i+1 < len(m) {
+				next = follows[m[i+1]]
+			}
+			if need&next == 0 {
+				break
+			}
+			if need&(special|bracket) != 0 && (c != '"' || gap != 0) {
+				switch {
+				case need&special == 0 || c == '(' && next&figure == 0:
+				case c != '(' && c != '\'' && next&(letter|figure) != 0:
+					then = turn{at: i, gap: gap, skel: skel, round: s.round, shut: closes[c]}
+				case !s.simple(m, i, k, gap):
+					break delimiters
+				}
+				if need&bracket != 0 {
+					s.round = c == '('
+				}
+			}
+			skel = (skel + uint64(c) + 1) * k1
+			gap |= uint64(c) << (used & 63)
+			i++
 		}
-		x := uint64(0)
-		if i+8 <= len(m) {
-			x = binary.LittleEndian.Uint64(m[i : i+8])
-		} else {
-			x = load(m, i)
-		}
-		var h, proof uint64
-		what, prefix := kindWord, 0
-		w := letters(x)
-		j := i + w
-		switch {
-		case w == 0:
-			j, what, prefix = value(m, i, x)
-		case w < 8:
-			if w == 3 && x&0x20 == 0 && (isDay(m[i:j]) || isMonth(m[i:j])) || gap != ' ' && afterKey(gap) && isTruth(m[i:j]) {
-				j = i // Mon, Jan; true
-			} else if ended(m, j) {
-				y := uint64(w)*k1 ^ spread(x, w)
-				proof = fold(check^gap, y^secret[0])
-				h = y * k2
-				h ^= h >> 29
+		var x uint64
+		j, what, prefix, sure := i, kindWord, 0, false // sure: the token is a run of word bytes without a slash
+		if i < end && needs[m[i]] == 0 && (gap != 0 || k == 0) {
+			if i+8 <= len(m) {
+				x = binary.LittleEndian.Uint64(m[i : i+8])
 			} else {
-				j, what, prefix = further(m, i, j, x)
+				x = load(m, i)
 			}
-		default:
-			w, h, proof = longWord(m, i, x, check^gap)
-			if j = i + w; w > 0 && !ended(m, j) {
-				h = 0
-				j, what, prefix = further(m, i, j, x)
+			w := letters(x)
+			switch j, sure = i+w, true; {
+			case w == 0:
+				n, dots := decimal(x)
+				if j = i + n; n > 0 && n < 8 && dots == 0 && (j >= len(m) || ends[m[j]] && (m[j] != ',' || j+1 == len(m) || !digit(m[j+1]))) {
+					what = kindNumber
+				} else {
+					j, what, prefix, sure = value(m, i, x)
+				}
+			case w < 8:
+				if w == 3 && x&0x20 == 0 && (isDay(m[i:j]) || isMonth(m[i:j])) || gap != ' ' && w > 2 && w < 6 && truthful[byte(x)] && afterKey(gap) && isTruth(m[i:j]) {
+					j = i // Mon, Jan; true
+				} else if !ended(m, j) {
+					j, what, prefix, sure = further(m, i, j, x)
+				}
+			default:
+				w = letters(load(m, min(i+8, len(m))))
+				if j += w; w == 8 {
+					j = i
+				} else if !ended(m, j) {
+					j, what, prefix, sure = further(m, i, j, x)
+				}
 			}
+		}
+		if then.at >= 0 && (!sure || j == i || j == len(m) || m[j] != then.shut) && !s.simple(m, then.at, k, then.gap) {
+			i, gap, skel, s.round = then.at, then.gap, then.skel, then.round
+			break
 		}
 		if j == i {
-			break
+			break // nothing that is read here; or a joint
 		}
 		n := j - i
 		if what != kindWord {
-			if k > 0 && tokens[k-1].kind != kindWord && (!s.round && (byte(gap) == ',' || byte(gap) == ';') || what == kindTime && gap == ' ') {
-				break // it may join what is before it
+			if k > 0 && tokens[k-1].kind != kindWord && (!s.round && lists(gap) || what == kindTime && gap == ' ') {
+				last := &tokens[k-1]
+				if prefix > 0 || last.prefixed || last.kind != what || what == kindTime {
+					break // it may join what is before it
+				}
+				last.end = int32(j)
+				i, ahead = j, s.gapAt-j
+				check, gap, used, skel = s.markCheck, 0, 0, s.mark
+				continue
 			}
 			s.before = check ^ gap
 			n = prefix + 1
-			if prefix > 0 {
-				text := append(append(s.prefix[:0], m[i:i+prefix]...), byte(what))
-				h, proof = hashBytes(text), foldBytes(check^gap, text)
-			} else {
-				h, proof = slotHash(what), foldSlot(check^gap, what)
+			x = x&^(^uint64(0)<<(8*uint(prefix)&63)) | uint64(what)<<(8*uint(prefix)&63)
+		}
+		var h uint64
+		proof := check ^ gap
+		switch {
+		case what != kindWord && prefix == 0:
+			h, proof = slotHash(what), foldSlot(proof, what)
+		case n < 8:
+			y := uint64(n)*k1 ^ spread(x, n)
+			proof = fold(proof, y^secret[0])
+			h = y * k2
+			h ^= h >> 29
+		case what != kindWord:
+			text := append(append(s.prefix[:0], m[i:i+prefix]...), byte(what))
+			h, proof = hashBytes(text), foldBytes(proof, text)
+		case n <= 16:
+			base := uint64(n) * k1
+			h = (base ^ x) * k2
+			h ^= h >> 29
+			if n > 8 {
+				proof = fold(proof, x^secret[1])
+				x = spread(load(m, i+8), n-8)
+				h = (h ^ x) * k2
+				h ^= h >> 29
 			}
-		} else if h == 0 {
-			h, proof = hashBytes(m[i:j]), foldBytes(check^gap, m[i:j])
+			proof = fold(proof, base^x^secret[0])
+		default:
+			h, proof = hashBytes(m[i:j]), foldBytes(proof, m[i:j])
 		}
 		t := &tokens[k]
 		t.start, t.end, t.slotStart, t.textStart, t.textEnd = int32(i), int32(j), int32(i+prefix), int32(i+ahead), int32(i+ahead+n)
@@ -78,7 +135,7 @@ func (s *scanner) prose(m []byte, i int) int {
 		k++
 		ahead += n - (j - i)
 		i = j
-		check, gap, skel = proof, 0, (skel+0x1ff)*k1
+		check, gap, used, skel = proof, 0, 0, (skel+0x1ff)*k1
 		s.mark, s.markCheck, s.gapAt = skel, check, i+ahead
 	}
 	s.tokens = s.tokens[:k]
@@ -87,77 +144,144 @@ func (s *scanner) prose(m []byte, i int) int {
 	return i
 }
 
-// delimiters reads on from i, up to before end, while there are delimiters that say nothing of what follows. k tokens and the
-// delimiters gap stand before i. It returns where it stopped, and the sums of all delimiters there.
-func (s *scanner) delimiters(m []byte, i, end, k int, gap, skel uint64) (int, uint64, uint64) {
-	for free := bits.LeadingZeros64(gap) &^ 7; i < end && free > 0; free -= 8 {
-		c := m[i]
-		need, next := needs[c], atEnd
-		if i+1 < len(m) {
-			next = follows[m[i+1]]
-		}
-		if need&next == 0 {
-			break
-		}
-		if need&(special|bracket) != 0 && (c != '"' || gap != 0) {
-			if need&special != 0 && !s.simple(m, i, k, gap) {
-				break
-			}
-			if need&bracket != 0 {
-				s.round = c == '('
-			}
-		}
-		skel = (skel + uint64(c) + 1) * k1
-		gap |= uint64(c) << (-free & 63)
-		i++
-	}
-	return i, gap, skel
+// turn is where prose goes back to if the delimiter before a token, at at, says something of what follows it. What opens there says
+// nothing if it is shut at the end of one word.
+type turn struct {
+	at        int // -1 if there is none
+	gap, skel uint64
+	round     bool
+	shut      byte
 }
 
+// lists reports whether the delimiters stand between the values of a list.
+func lists(gap uint64) bool {
+	return gap == ',' || gap == ';' || gap == ','|' '<<8 || gap == ';'|' '<<8
+}
+
+var closes = [256]byte{'"': '"', '[': ']', '{': '}'}
+
+// truthful tells the first letters of the words that isTruth knows.
+var truthful = [256]bool{'t': true, 'f': true, 'n': true, 'T': true, 'F': true, 'N': true}
+
 // further returns where the token ends that begins with the letters m[i:j], which do not end there, what it is and how many of its
-// bytes are a literal prefix. Its first eight bytes are x. The end is i if run has to say.
-func further(m []byte, i, j int, x uint64) (end int, k kind, prefix int) {
+// bytes are a literal prefix; if it is sure, there is no backslash in it. Its first eight bytes are x. The end is i if run has to say.
+func further(m []byte, i, j int, x uint64) (end int, k kind, prefix int, sure bool) {
 	switch c := m[j]; {
 	case c == ':':
 		if m[j+1] == '/' && j+2 < len(m) && m[j+2] == '/' {
-			return toEnd(m, untilBlank(m, j+3)), kindURL, 0
+			return toEnd(m, untilBlank(m, j+3)), kindURL, 0, false
 		}
 		if n := j - i; n > 4 || n > 1 && !allHex(m[i:j]) {
-			return j, kindWord, 0
+			return j, kindWord, 0, true
 		}
-		return i, kindWord, 0
+		return i, kindWord, 0, false
 	case digit(c) && j-i < 7:
-		if w, k := hexWord(m, i, x); w > 0 {
-			return i + w, k, 0
+		if n, _ := hexes(x); n <= j-i {
+			if e, k, prefix := numbered(m, i, j); e > i {
+				return e, k, prefix, true
+			}
+		} else if w, k := hexWord(m, i, x); w > 0 {
+			return i + w, k, 0, true
 		}
+	case c >= utf8.RuneSelf:
+		return foreign(m, i, j), kindWord, 0, true
 	default:
-		if e := compound(m, i, j); e > 0 {
-			return e, kindWord, 0
+		if e, k, prefix := compound(m, i, j); e > i {
+			return e, k, prefix, true
 		}
 	}
 	return wordAt(m, i, j)
 }
 
 // value is further of what does not begin with a letter.
-func value(m []byte, i int, x uint64) (end int, k kind, prefix int) {
+func value(m []byte, i int, x uint64) (end int, k kind, prefix int, sure bool) {
 	if digit(byte(x)) {
 		w, k := figures(m, i, x)
 		if w == 0 {
 			w, k = hexWord(m, i, x)
 		}
 		if w > 0 {
-			return i + w, k, 0
+			return i + w, k, 0, true
+		}
+		if e, k := withUnit(m, i); e > i {
+			return e, k, 0, true
 		}
 		return wordAt(m, i, i)
+	}
+	if m[i] >= utf8.RuneSelf {
+		return foreign(m, i, i), kindWord, 0, true
 	}
 	if classOf[m[i]]&isPunct != 0 && i+1 < len(m) && classOf[m[i+1]]&isWord != 0 {
 		return wordAt(m, i, i+1)
 	}
-	return i, kindWord, 0
+	return i, kindWord, 0, false
+}
+
+// withUnit returns the end and the kind of a whole number with a unit of up to three letters at i; the end is i if that is not what it is.
+func withUnit(m []byte, i int) (end int, k kind) {
+	d := digits(m, i)
+	for end = d; end < len(m) && classOf[m[end]]&(isHexAlpha|isOtherAlpha) != 0; end++ {
+	}
+	if end == d || end-d > 3 || end-i > maxWord || !ended(m, end) || end < len(m) && (m[end] == ',' || m[end] == ':') {
+		return i, kindWord
+	}
+	if k = unit(m[i:end], m[d:end]); k == kindWord {
+		return i, kindWord
+	}
+	return end, k
+}
+
+// foreign returns the end of a word of letters, those from j on not all ASCII, that begins at i; or i if run has to say.
+func foreign(m []byte, i, j int) (end int) {
+	if script(m, i) {
+		for j = i + 3; j < len(m) && script(m, j); j += 3 {
+		}
+		if j-i > maxWord || j < len(m) && m[j] == ':' && !ended(m, j) {
+			return i
+		}
+		return j
+	}
+	for j < len(m) {
+		c := m[j]
+		switch {
+		case c < utf8.RuneSelf:
+			if classOf[c]&(isHexAlpha|isOtherAlpha) == 0 {
+				if j-i > maxWord || !ended(m, j) {
+					return i
+				}
+				return j
+			}
+			j++
+		case c >= 0xc2 && c < 0xe0 && j+1 < len(m) && m[j+1]&0xc0 == 0x80:
+			j += 2
+		default:
+			r, n := utf8.DecodeRune(m[j:])
+			if r == utf8.RuneError || classOf[c]&isWide != 0 {
+				return i
+			}
+			j += n
+		}
+	}
+	if j-i > maxWord {
+		return i
+	}
+	return j
+}
+
+// numbered is further of letters m[i:j], not all hex, with nothing but digits behind them; the end is i if there is more.
+func numbered(m []byte, i, j int) (end int, k kind, prefix int) {
+	end = digits(m, j)
+	if !ended(m, end) || end < len(m) && (m[end] == ',' || m[end] == ':') || end-i > maxWord {
+		return i, kindWord, 0
+	}
+	if n := end - j; n <= 3 && end-i <= 12 && (n < 3 || j-i <= 3) {
+		return end, kindWord, 0 // weak
+	}
+	return end, kindNumber, j - i
 }
 
 // wordAt is further of any word but one of letters alone.
-func wordAt(m []byte, i, j int) (end int, k kind, prefix int) {
+func wordAt(m []byte, i, j int) (end int, k kind, prefix int, sure bool) {
 	from, flags, last := j, classOf[m[i]], class(0)
 	for ; j < len(m); j++ {
 		c := classOf[m[j]]
@@ -165,7 +289,7 @@ func wordAt(m []byte, i, j int) (end int, k kind, prefix int) {
 			break
 		}
 		if c&(isHigh|isControl) != 0 || c&last&isPunct != 0 {
-			return i, kindWord, 0
+			return i, kindWord, 0, false
 		}
 		flags |= c
 		last = c
@@ -174,49 +298,35 @@ func wordAt(m []byte, i, j int) (end int, k kind, prefix int) {
 		j--
 	}
 	if j == from || j-i > maxWord {
-		return i, kindWord, 0
+		return i, kindWord, 0, false
 	}
 	k, prefix, end = classify(m, i, j, flags)
 	if k == kindWord {
-		return j, k, 0
+		return j, k, 0, flags&isSlash == 0
 	}
-	return toEnd(m, end), k, prefix
+	end = toEnd(m, end)
+	return end, k, prefix, flags&isSlash == 0 && end == j
 }
 
-// longWord returns the length, hash and proof of a word of 8 to 15 letters, the first of which are x; the length is 0 if it has more.
-func longWord(m []byte, i int, x, proof uint64) (w int, hash, next uint64) {
-	y := load(m, min(i+8, len(m)))
-	w = 8 + letters(y)
-	base := uint64(w) * k1
-	hash = (base ^ x) * k2
-	hash ^= hash >> 29
-	switch w {
-	case 8:
-		return w, hash, fold(proof, base^x^secret[0])
-	case 16:
-		return 0, 0, 0
-	}
-	y = spread(y, w-8)
-	hash = (hash ^ y) * k2
-	return w, hash ^ hash>>29, fold(fold(proof, x^secret[1]), base^y^secret[0])
-}
-
-// compound returns the end of a word of letters with single dots, dashes and the like in it, of which m[i:j] is the beginning; or 0
-// if that is not what it is.
-func compound(m []byte, i, j int) (end int) {
+// compound is further of letters with single dots, dashes and the like in them, and perhaps a number behind the last; the end is i if
+// that is not what it is.
+func compound(m []byte, i, j int) (end int, k kind, prefix int) {
 	for j+1 < len(m) && classOf[m[j]]&(isPunct|isSep) != 0 && classOf[m[j]]&(isSlash|isAt) == 0 {
 		w := letters(load(m, j+1))
 		if w == 0 {
-			return 0
+			if end = digits(m, j+1); end == j+1 || !ended(m, end) || end < len(m) && (m[end] == ',' || m[end] == ':') || end-i > maxWord {
+				return i, kindWord, 0
+			}
+			return end, kindNumber, j + 1 - i
 		}
 		for j += w + 1; w == 8 && j < len(m); j += w {
 			w = letters(load(m, j))
 		}
 	}
 	if j-i > maxWord || !ended(m, j) {
-		return 0
+		return i, kindWord, 0
 	}
-	return j
+	return j, kindWord, 0
 }
 
 // ended reports whether no word goes on at j, and no value starts with what stands before it.

@@ -1,6 +1,8 @@
 package template
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"unicode/utf8"
 
@@ -69,6 +71,48 @@ func TestScanEqualsReference(t *testing.T) {
 	t.Parallel()
 	for _, line := range benchLines(20_000) {
 		checkReference(t, line, false)
+	}
+}
+
+// TestScanEqualsReferenceOnBrokenLines takes lines of all generators, and puts parts of other ones and single bytes into them.
+func TestScanEqualsReferenceOnBrokenLines(t *testing.T) {
+	t.Parallel()
+	const bytes = " ,:;=\"'()[]{}<>|-./\\@#+%_09afxzAFZT\x01\xe9\xd0\x80"
+	from := rand.Uint64() >> 1
+	t.Logf("seed %d", from)
+	for seed := from; seed < from+12; seed++ {
+		rng := rand.New(rand.NewPCG(seed, 5))
+		g, s, c, p := newGenerator(seed, 60), newStyled(seed, 60), newCurly(seed, 60), newPrintf(seed, 60)
+		var lines [][]byte
+		for range 300 {
+			for _, line := range []func() (string, int){g.line, s.line, c.line, p.line} {
+				text, _ := line()
+				lines = append(lines, []byte(text))
+			}
+		}
+		for _, line := range lines {
+			checkReference(t, line, false)
+			if len(line) == 0 {
+				continue
+			}
+			broken := slices.Clone(line)
+			for range 1 + rng.IntN(3) {
+				at, other := rng.IntN(len(broken)), lines[rng.IntN(len(lines))]
+				switch rng.IntN(3) {
+				case 0:
+					broken[at] = bytes[rng.IntN(len(bytes))]
+				case 1:
+					cut := rng.IntN(len(other) + 1)
+					broken = slices.Concat(broken[:at], other[cut:min(len(other), cut+rng.IntN(12))], broken[at:])
+				default:
+					broken = append(broken[:at], broken[min(len(broken), at+1+rng.IntN(3)):]...)
+				}
+				if len(broken) == 0 {
+					break
+				}
+			}
+			checkReference(t, broken, false)
+		}
 	}
 }
 
