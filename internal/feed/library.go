@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -100,28 +101,58 @@ func (l *Libraries) load(ctx context.Context, tx pgx.Tx, h *held, row postgres.L
 		l.log.Debug("library in memory advanced to another one than the writer's; loading it anew", zap.Stringer("library_id", h.id), zap.Int64("revision", row.Revision))
 	}
 	h.lib = nil
-	stored, err := postgres.ShapesSince(ctx, tx, h.id, 0)
+	lib, err := empty(ctx, tx, row)
 	if err != nil {
 		return nil, err
 	}
+	lib.Load(postgres.EachShape(ctx, tx, h.id, 0, &err))
+	if err != nil {
+		return nil, err
+	}
+	if row.Revision > 0 && lib.Checksum() != row.Checksum {
+		if lib, repair, err = relearn(ctx, tx, row); err != nil {
+			return nil, err
+		}
+	}
+	h.lib, h.row, h.revision = lib, row, row.Revision
+	h.measure()
+	l.tick.Add(1)
+	if h.size.Load() >= manyShapes {
+		debug.FreeOSMemory() // what loading took
+	}
+	return repair, nil
+}
+
+// manyShapes take so much memory to load that it is worth while to give it back at once.
+const manyShapes = 20_000
+
+// empty is the library of a row without its shapes.
+func empty(ctx context.Context, tx pgx.Tx, row postgres.Library) (*template.Library, error) {
 	lib := template.NewLibrary(template.Options{})
 	if row.RulesRevision > 0 {
-		rules, err := postgres.Rules(ctx, tx, h.id)
+		rules, err := postgres.Rules(ctx, tx, row.ID)
 		if err != nil {
 			return nil, err
 		}
 		lib.SetRules(rules)
 	}
+	return lib, nil
+}
+
+// relearn loads a library that another version of Tartan made, and tells what is different now.
+func relearn(ctx context.Context, tx pgx.Tx, row postgres.Library) (*template.Library, *template.Change, error) {
+	lib, err := empty(ctx, tx, row)
+	if err != nil {
+		return nil, nil, err
+	}
+	stored, err := postgres.ShapesSince(ctx, tx, row.ID, 0)
+	if err != nil {
+		return nil, nil, err
+	}
 	stored = unfolded(stored)
 	ch := lib.Learn(shapes(stored))
 	ch.Patterns = lib.Patterns()
-	h.lib, h.row, h.revision = lib, row, row.Revision
-	h.measure()
-	l.tick.Add(1)
-	if row.Revision > 0 && lib.Checksum() != row.Checksum {
-		repair = difference(stored, ch)
-	}
-	return repair, nil
+	return lib, difference(stored, ch), nil
 }
 
 // advance learns what came after h.revision, and reports whether that gave the row's library. A wide shape folds the
@@ -131,10 +162,6 @@ func (l *Libraries) advance(ctx context.Context, tx pgx.Tx, h *held, row postgre
 		h.row = row
 		return true, nil
 	}
-	stored, err := postgres.ShapesSince(ctx, tx, h.id, h.revision)
-	if err != nil {
-		return false, err
-	}
 	if row.RulesRevision > h.revision {
 		rules, err := postgres.Rules(ctx, tx, h.id)
 		if err != nil {
@@ -142,7 +169,12 @@ func (l *Libraries) advance(ctx context.Context, tx pgx.Tx, h *held, row postgre
 		}
 		h.lib.SetRules(rules)
 	}
-	h.lib.Learn(shapes(unfolded(stored)))
+	var unread error
+	h.lib.Load(postgres.EachShape(ctx, tx, h.id, h.revision, &unread))
+	if unread != nil {
+		h.lib = nil // it has learnt some of them
+		return false, unread
+	}
 	if h.lib.Checksum() != row.Checksum {
 		return false, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -44,6 +45,30 @@ func ShapesSince(ctx context.Context, q Querier, libraryID uuid.UUID, revision i
 		return nil, fmt.Errorf("read shapes of library %s: %w", libraryID, known(err))
 	}
 	return shapes, nil
+}
+
+// EachShape yields the shapes that changed after the revision and were not folded, in no order, while they are read: all of them at once may
+// be more than a process should hold. 0 yields all. It stops at the first error, which err then has.
+func EachShape(ctx context.Context, q Querier, libraryID uuid.UUID, revision int64, err *error) iter.Seq[template.Shape] {
+	return func(yield func(template.Shape) bool) {
+		rows, failed := q.Query(ctx, `
+			select id, text from tartan.shapes
+			where library_id = $1 and revision > $2 and id <> 0 and folded_into is null`, libraryID, revision)
+		for failed == nil && rows.Next() {
+			var id int64
+			var text string
+			if failed = rows.Scan(&id, &text); failed == nil && !yield(template.Shape{ID: template.ShapeID(id), Text: plain(text)}) {
+				break
+			}
+		}
+		rows.Close()
+		if failed == nil {
+			failed = rows.Err()
+		}
+		if failed != nil {
+			*err = fmt.Errorf("read shapes of library %s: %w", libraryID, known(failed))
+		}
+	}
 }
 
 // SaveChange stores what learning changed: shapes, patterns and their versions, aliases and folds, and moves the

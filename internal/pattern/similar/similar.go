@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/pattern/embed"
@@ -25,13 +26,17 @@ const (
 type Index struct {
 	embedder *embed.Static
 	vectors  *vector.Index[uint64]
+	scratch  sync.Pool // of *[]float32 with a vector's dimension
 }
 
 // New makes an empty index. It keeps no templates, and so its scores are rounded: they are within Rounding of the exact ones,
 // which Score gives for the few patterns that are near.
 func New() *Index {
 	e := embed.NewStatic()
-	return &Index{e, vector.NewOver(e.Dim(), func(uint64, []float32) bool { return false })}
+	return &Index{
+		embedder: e, vectors: vector.NewOver(e.Dim(), func(uint64, []float32) bool { return false }),
+		scratch: sync.Pool{New: func() any { v := make([]float32, e.Dim()); return &v }},
+	}
 }
 
 // Rounding is how far a score of an Index may be from the exact one.
@@ -59,9 +64,11 @@ func (x *Index) Add(id pattern.ID, template string) error {
 	if err != nil {
 		return err
 	}
-	v := make([]float32, x.embedder.Dim())
-	x.embedder.Into(v, spoken(template))
-	return x.vectors.Add(key, v)
+	v := x.scratch.Get().(*[]float32)
+	defer x.scratch.Put(v)
+	clear(*v)
+	x.embedder.Into(*v, spoken(template))
+	return x.vectors.Add(key, *v)
 }
 
 // Delete takes a pattern out.

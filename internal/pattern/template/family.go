@@ -458,7 +458,9 @@ func (l *Library) record(p pattern.Pattern, run *learning) uint32 {
 	if rec := l.patterns.at(k); fresh || !rec.alive() || rec.text != now.text || rec.origin != now.origin {
 		now.shapes = rec.shapes
 		*l.patterns.edit(k) = now
-		run.touched[uint32(k)] = struct{}{}
+		if !run.silent {
+			run.touched[uint32(k)] = struct{}{}
+		}
 	}
 	return uint32(k)
 }

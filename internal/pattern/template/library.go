@@ -3,6 +3,7 @@ package template
 import (
 	"cmp"
 	"encoding/binary"
+	"iter"
 	"slices"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
@@ -152,6 +153,7 @@ type learning struct {
 	firstTold int    // told shapes from here on are new
 	toldFolds []Fold // of told shapes that were there
 	ruled     bool   // the rules have changed
+	silent    bool   // nobody asks what changed
 }
 
 func (l *Library) begin() learning {
@@ -193,6 +195,22 @@ func (l *Library) Learn(shapes []Shape) Change {
 		}
 	}
 	return run.ch
+}
+
+// Load is Learn for who does not ask what changed, such as a process that starts: it takes little more memory than the library does, where
+// what Learn tells takes as much again. It returns whether shapes were left out because the library is full.
+func (l *Library) Load(shapes iter.Seq[Shape]) (full bool) {
+	run := l.begin()
+	run.silent = true
+	for s := range shapes {
+		l.learn(s, &run)
+	}
+	if len(run.dirty) > 0 {
+		l.repartition(&run)
+	} else if l.told.shapes.len() > run.firstTold {
+		l.follow(&run)
+	}
+	return run.ch.Full
 }
 
 // assigned returns the shape of a place that learn returned, and its pattern.

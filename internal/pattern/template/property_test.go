@@ -388,3 +388,20 @@ func TestSmallVocabularies(t *testing.T) {
 		}
 	}
 }
+
+func TestLoadIsLearnWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	shapes := manyShapes(2000)
+	shapes, more := shapes[:5000], shapes[5000:]
+	learnt, loaded := NewLibrary(Options{}), NewLibrary(Options{})
+	learnt.Learn(shapes)
+	require.False(t, loaded.Load(slices.Values(shapes[:3500])))
+	require.False(t, loaded.Load(slices.Values(shapes[3500:])))
+	require.Equal(t, learnt.Checksum(), loaded.Checksum())
+	require.Equal(t, learnt.Patterns(), loaded.Patterns())
+	require.NotEmpty(t, learnt.Learn(more).Added)
+	loaded.Learn(more)
+	require.Equal(t, learnt.Patterns(), loaded.Patterns())
+	small := NewLibrary(Options{MaxShapes: 10})
+	require.True(t, small.Load(slices.Values(shapes)))
+}

@@ -281,7 +281,9 @@ func (l *Library) move(g uint32, run *learning) {
 			l.patterns.edit(int(r.pattern)).shapes--
 		}
 		l.patterns.edit(int(now)).shapes++
-		run.ch.Moved = append(run.ch.Moved, Move{Shape: r.id, Pattern: l.patterns.at(int(now)).id()})
+		if !run.silent {
+			run.ch.Moved = append(run.ch.Moved, Move{Shape: r.id, Pattern: l.patterns.at(int(now)).id()})
+		}
 		l.records.edit(int(i)).pattern = now
 	}
 	l.inherit(g, run)
