@@ -3,6 +3,7 @@ package template
 import (
 	"cmp"
 	"slices"
+	"sync"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/pattern/values"
@@ -74,9 +75,13 @@ func recordNumber(s *values.Summary, k kind, v []byte) {
 	}
 }
 
+// parsers are scanners of canonical text.
+var parsers = sync.Pool{New: func() any { return &scanner{parse: true} }}
+
 // slotColumns returns the first tokens of a canonical text that are slots.
 func slotColumns(text []byte) (columns []uint8) {
-	s := scanner{parse: true}
+	s := parsers.Get().(*scanner)
+	defer parsers.Put(s)
 	s.scan(baseText(text))
 	for c := range s.tokens {
 		if s.tokens[c].kind != kindWord && len(columns) < values.MaxColumns {
@@ -208,8 +213,8 @@ func (t *Tally) periodsOf(k int) []values.Period {
 // value, seen at the start of its period. The periods must be open; those returned may share summaries with them.
 func WidenValues(periods []values.Period, from, to string) []values.Period {
 	from, _ = cutTold(from)
-	var words scanner
-	words.parse = true
+	words := parsers.Get().(*scanner)
+	defer parsers.Put(words)
 	words.scan([]byte(from))
 	columns := slotColumns([]byte(to))
 	out := make([]values.Period, 0, len(periods))

@@ -3,6 +3,7 @@ package template
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -240,4 +241,27 @@ func TestValuesFollowRules(t *testing.T) {
 	for _, c := range apart {
 		require.Len(t, c.Slots(), 1)
 	}
+}
+
+// BenchmarkTallyOfNewLines counts lines of which nearly every one has a shape of its own, with values.
+func BenchmarkTallyOfNewLines(b *testing.B) {
+	g := newGenerator(12, 20000)
+	var lines [][]byte
+	for k := range g.stmts {
+		lines = append(lines, []byte(g.print(k)), []byte(g.print(k)))
+	}
+	b.ReportAllocs()
+	before, kept := heap(), uint64(0)
+	for b.Loop() {
+		t := NewTally(TallyOptions{Values: true})
+		for i, l := range lines {
+			t.Add(l, l, int64(i)*1e6)
+		}
+		b.StopTimer()
+		kept = heap() - before
+		runtime.KeepAlive(t)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(kept)/1e6, "kept-MB")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(lines)), "ns/line")
 }
