@@ -2,7 +2,10 @@ package template
 
 import (
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -214,4 +217,50 @@ func TestEveryLineNewStaysBounded(t *testing.T) {
 	require.True(t, full)
 	require.Positive(t, other)
 	require.Less(t, peak, uint64(80e6))
+}
+
+// BenchmarkLoadMany brings 100,000 patterns into an empty library, as a process does that starts, and reports the heap that it keeps and its
+// peak, both above the shapes that come in.
+func BenchmarkLoadMany(b *testing.B) {
+	shapes := manyShapes(136_000)
+	for name, fill := range map[string]func(*Library){
+		"learn": func(l *Library) { l.Learn(shapes) },
+		"load":  func(l *Library) { l.Load(slices.Values(shapes)) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			defer debug.SetGCPercent(debug.SetGCPercent(50))
+			var kept, peak uint64
+			for b.Loop() {
+				before := heap()
+				done, most := make(chan struct{}), make(chan uint64)
+				go sampleHeap(done, most)
+				l := NewLibrary(Options{})
+				fill(l)
+				close(done)
+				peak = max(peak, <-most-before)
+				kept = heap() - before
+				runtime.KeepAlive(l)
+			}
+			b.ReportMetric(float64(kept)/1e6, "kept-MB")
+			b.ReportMetric(float64(peak)/1e6, "peak-MB")
+		})
+	}
+	runtime.KeepAlive(shapes)
+}
+
+// sampleHeap sends the most that the heap held until done.
+func sampleHeap(done <-chan struct{}, most chan<- uint64) {
+	var m runtime.MemStats
+	var peak uint64
+	for tick := time.NewTicker(20 * time.Millisecond); ; {
+		runtime.ReadMemStats(&m)
+		peak = max(peak, m.HeapAlloc)
+		select {
+		case <-done:
+			tick.Stop()
+			most <- peak
+			return
+		case <-tick.C:
+		}
+	}
 }
