@@ -53,8 +53,8 @@ func (s *segment) during(q *Query, allowed bitmap) {
 	if !q.before.IsZero() {
 		before = q.before.UnixMicro()
 	}
-	for i := range s.docs {
-		if d := &s.docs[i]; d.from < after || d.from >= before {
+	for i, from := range s.docs.from {
+		if from < after || from >= before {
 			allowed.clear(uint32(i))
 		}
 	}
@@ -63,14 +63,14 @@ func (s *segment) during(q *Query, allowed bitmap) {
 // holding is the set of documents, dead ones among them, that hold any of the terms.
 func (s *segment) holding(terms ...string) bitmap {
 	var out bitmap
-	out.grow(len(s.docs))
+	out.grow(s.docs.len())
 	var c cursor
 	for _, term := range terms {
 		p := s.terms[term]
 		if p == nil {
 			continue
 		}
-		for c.open(p); c.doc() != end; c.next() {
+		for c.open(&s.store, p); c.doc() != end; c.next() {
 			out.set(c.doc())
 		}
 	}
@@ -80,7 +80,7 @@ func (s *segment) holding(terms ...string) bitmap {
 // matching is the set of documents, dead ones among them, that hold what is looked for.
 func (s *segment) matching(n needle) bitmap {
 	var out bitmap
-	out.grow(len(s.docs))
+	out.grow(s.docs.len())
 	for _, run := range n.runs {
 		switch {
 		case len(run) == 0:
@@ -103,7 +103,7 @@ func (s *segment) phrase(run []placed, title bool, out bitmap) {
 		if p == nil {
 			return
 		}
-		cursors[i].open(p)
+		cursors[i].open(&s.store, p)
 	}
 	var starts, positions []uint32
 	for {
@@ -130,7 +130,7 @@ func (s *segment) phrase(run []placed, title bool, out bitmap) {
 			})
 		}
 		last := uint32(run[len(run)-1].offset)
-		if slices.ContainsFunc(starts, func(at uint32) bool { return s.oneField(doc, at, at+last) && (!title || at < s.docs[doc].body) }) {
+		if slices.ContainsFunc(starts, func(at uint32) bool { return s.oneField(doc, at, at+last) && (!title || at < s.docs.body[doc]) }) {
 			out.set(doc)
 		}
 		cursors[0].next()
@@ -139,8 +139,8 @@ func (s *segment) phrase(run []placed, title bool, out bitmap) {
 
 // oneField says whether two positions of a document are in one field.
 func (s *segment) oneField(doc, first, last uint32) bool {
-	d := &s.docs[doc]
-	return (first < d.body) == (last < d.body) && (first < d.tags) == (last < d.tags)
+	body, tags := s.docs.body[doc], s.docs.tags[doc]
+	return (first < body) == (last < body) && (first < tags) == (last < tags)
 }
 
 // Text returns the words of a query, as a snippet looks for them.

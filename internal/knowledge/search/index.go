@@ -73,7 +73,7 @@ func (x *Index) Put(e Entry) error {
 	}
 	a := analyze(&e, l)
 	d := document{
-		slug: e.Slug, revision: e.Revision, from: e.RecordedAt.UnixMicro(),
+		slug: e.Slug, revision: e.Revision, from: e.RecordedAt.UnixMicro(), to: forever,
 		body: a.body, tags: a.tags, length: uint32(a.length), language: l.number,
 	}
 	if !e.ValidFrom.IsZero() || !e.ValidTo.IsZero() {
@@ -118,12 +118,13 @@ func (x *Index) Excise(space, slug string, revision int64) bool {
 	if s == nil {
 		return false
 	}
-	for i := range s.docs {
-		if d := &s.docs[i]; d.slug == slug && d.revision == revision && d.to != 0 {
-			if d.to == forever {
-				s.remove(slug, d.from, false)
+	for i := range s.docs.len() {
+		doc := uint32(i)
+		if s.docs.revision[i] == revision && string(s.docs.slug(doc)) == slug && s.docs.to(doc) != 0 {
+			if s.live.has(doc) {
+				s.remove(slug, s.docs.from[i], false)
 			} else {
-				s.drop(uint32(i))
+				s.drop(doc)
 			}
 			x.segments[space] = s.squeeze()
 			return true
@@ -159,13 +160,13 @@ const (
 func (x *Index) tidy(space string) {
 	s := x.segments[space]
 	if kept := len(s.killed) - s.useless; x.options.History > 0 && kept > x.options.History+max(squeezeLeast, x.options.History/squeezeShare) {
-		dead := slices.DeleteFunc(slices.Clone(s.killed), func(d uint32) bool { return s.docs[d].to == 0 })
+		dead := slices.DeleteFunc(slices.Clone(s.killed), func(d uint32) bool { return s.docs.to(d) == 0 })
 		slices.SortFunc(dead, s.older)
 		for _, d := range dead[:kept-x.options.History] {
 			s.forget(d)
 		}
 	}
-	if s.useless > max(squeezeLeast, len(s.docs)/squeezeShare) {
+	if s.useless > max(squeezeLeast, s.docs.len()/squeezeShare) {
 		x.segments[space] = s.squeeze()
 	}
 }
@@ -180,8 +181,7 @@ func (x *Index) Compact() {
 			x.segments[space] = s.squeeze()
 			continue
 		}
-		s.pack()
-		s.docs, s.codes = slices.Clone(s.docs), slices.Clone(s.codes)
+		s.clip()
 	}
 }
 
@@ -190,7 +190,7 @@ func (x *Index) Len() (n int) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	for _, s := range x.segments {
-		n += len(s.heads)
+		n += s.heads.n
 	}
 	return n
 }

@@ -246,8 +246,8 @@ func TestPruningLosesNothing(t *testing.T) {
 			for _, term := range p.terms {
 				var c cursor
 				if list := part.s.terms[term.term]; list != nil {
-					for c.open(list); c.doc() != end; c.next() {
-						sums[c.doc()] += impact(term.weight, float64(c.frequency()), table[part.s.codes[c.doc()]])
+					for c.open(&part.s.store, list); c.doc() != end; c.next() {
+						sums[c.doc()] += impact(term.weight, float64(c.frequency()), table[part.s.docs.code[c.doc()]])
 					}
 				}
 			}

@@ -3,7 +3,6 @@ package search
 import (
 	"encoding/binary"
 	"math"
-	"slices"
 )
 
 // blockSize is the number of postings that are decoded together and bounded together.
@@ -11,22 +10,45 @@ const blockSize = 128
 
 // postings are the documents that hold a term, in the order of their numbers: a varint of the distance to the one before,
 // shifted by one, whose lowest bit says that a term frequency above 1 follows. Positions are apart, since few queries want them.
+// A block that is full moves to the store of the segment, so that a list that grows is never copied.
 type postings struct {
-	data      []byte
-	positions []byte
-	blocks    []block // of the full blocks
-	tail      bound   // of the postings after them
-	last      uint32  // the last document
-	count     uint32  // postings, those of dead documents among them
+	data      []byte // of the tail: the postings after the full blocks
+	positions []byte // of the tail
+	blocks    []block
+	tail      bound
+	last      uint32 // the last document
+	count     uint32 // postings, those of dead documents among them
 	dead      deadCount
 }
 
-// block is where a full block ends, and what its postings are at most worth.
+// block is where a full block is, and what its postings are at most worth.
 type block struct {
-	last           uint32 // document
-	data, position uint32 // offsets after it
+	last uint32 // document
+	at   uint32 // in the store: its data, then its positions
+	data uint16 // bytes
 	bound
 }
+
+// store holds runs of bytes, one after the other, in pieces.
+type store struct{ pieces [][]byte }
+
+// pieceSize is how much a piece holds; a longer run is a piece of its own.
+const pieceSize = 1 << 16
+
+// put appends a run, which is two parts, and returns where it is.
+func (s *store) put(a, b []byte) uint32 {
+	last := len(s.pieces) - 1
+	if last < 0 || len(s.pieces[last])+len(a)+len(b) > pieceSize {
+		s.pieces = append(s.pieces, make([]byte, 0, max(pieceSize, len(a)+len(b))))
+		last++
+	}
+	at := len(s.pieces[last])
+	s.pieces[last] = append(append(s.pieces[last], a...), b...)
+	return uint32(last*pieceSize + at)
+}
+
+// from returns what begins at a place; how long it is, is for the caller to know.
+func (s *store) from(at uint32) []byte { return s.pieces[at/pieceSize][at%pieceSize:] }
 
 // bound is the greatest frequency and the least length, as a code, of a block: no posting is worth more than one with both.
 type bound struct {
@@ -48,42 +70,49 @@ type occurrence struct {
 }
 
 // add appends the posting of a document, which is greater than all before.
-func (p *postings) add(doc uint32, o occurrence, length uint8) {
+func (p *postings) add(s *store, doc uint32, o occurrence, length uint8) {
 	delta := uint64(doc - p.last)
 	if p.count == 0 {
 		delta = uint64(doc) + 1 // so that the first is no special case: the one before it is -1
 	}
-	p.data = reserve(p.data, 2*binary.MaxVarintLen32)
 	if o.frequency > 1 {
 		p.data = binary.AppendUvarint(p.data, delta<<1|1)
 		p.data = binary.AppendUvarint(p.data, uint64(o.frequency))
 	} else {
 		p.data = binary.AppendUvarint(p.data, delta<<1)
 	}
-	p.positions = reserve(p.positions, binary.MaxVarintLen32*len(o.positions))
 	before := uint32(0)
 	for _, at := range o.positions {
 		p.positions = binary.AppendUvarint(p.positions, uint64(at-before))
 		before = at
 	}
-	p.tail.take(o.frequency, length)
+	p.took(s, doc, o.frequency, length)
+}
+
+// took counts a posting that was written to the tail.
+func (p *postings) took(s *store, doc, frequency uint32, length uint8) {
+	p.tail.take(frequency, length)
 	p.last = doc
 	p.count++
 	if p.count%blockSize == 0 {
-		p.blocks = append(p.blocks, block{doc, uint32(len(p.data)), uint32(len(p.positions)), p.tail})
-		p.tail = bound{}
+		p.blocks = append(p.blocks, block{doc, s.put(p.data, p.positions), uint16(len(p.data)), p.tail})
+		p.data, p.positions, p.tail = p.data[:0], p.positions[:0], bound{}
 	}
 }
 
-// reserve makes room by an eighth at a time: append alone would leave up to half of a long list unused.
-func reserve(b []byte, n int) []byte {
-	if cap(b)-len(b) >= n {
-		return b
+// clip gives back what a list has left over.
+func (p *postings) clip() {
+	p.data, p.positions, p.blocks = clone(p.data), clone(p.positions), clone(p.blocks)
+}
+
+// clone copies a slice to one of its length; nil where there is nothing in it.
+func clone[T any](s []T) []T {
+	if len(s) == 0 {
+		return nil
 	}
-	if len(b) < 64 {
-		return b // append's own steps are small there
-	}
-	return slices.Grow(b, max(n, len(b)/8))
+	out := make([]T, len(s))
+	copy(out, s)
+	return out
 }
 
 // end is the document of a cursor behind its last posting.
@@ -91,6 +120,7 @@ const end = math.MaxUint32
 
 // cursor walks along postings, a block at a time.
 type cursor struct {
+	store       *store
 	p           *postings
 	block       int // the one that is decoded; len(p.blocks) is the tail
 	i, n        int
@@ -99,8 +129,8 @@ type cursor struct {
 }
 
 // open sets the cursor before the first posting.
-func (c *cursor) open(p *postings) {
-	c.p = p
+func (c *cursor) open(s *store, p *postings) {
+	c.store, c.p = s, p
 	c.decode(0)
 }
 
@@ -145,15 +175,14 @@ func (c *cursor) seek(doc uint32) {
 func (c *cursor) decode(b int) {
 	p := c.p
 	c.block, c.i = b, 0
-	from, doc := uint32(0), uint32(math.MaxUint32) // -1
+	doc := uint32(math.MaxUint32) // -1
 	if b > 0 {
-		from, doc = p.blocks[b-1].data, p.blocks[b-1].last
+		doc = p.blocks[b-1].last
 	}
-	c.n = blockSize
-	if b == len(p.blocks) {
-		c.n = int(p.count % blockSize)
+	data := p.data
+	if c.n = int(p.count % blockSize); b < len(p.blocks) {
+		c.n, data = blockSize, c.store.from(p.blocks[b].at)
 	}
-	data := p.data[from:]
 	for i := range c.n {
 		v := uint32(data[0])
 		if v < 0x80 {
@@ -190,11 +219,11 @@ type positionReader struct {
 // counts.
 func (r *positionReader) at(c *cursor, weigh func(doc, position uint32) uint32, into []uint32) []uint32 {
 	if r.data == nil || r.block != c.block {
-		from := uint32(0)
-		if c.block > 0 {
-			from = c.p.blocks[c.block-1].position
+		r.data, r.block, r.i = c.p.positions, c.block, 0
+		if c.block < len(c.p.blocks) {
+			b := &c.p.blocks[c.block]
+			r.data = c.store.from(b.at + uint32(b.data))
 		}
-		r.data, r.block, r.i = c.p.positions[from:], c.block, 0
 	}
 	for {
 		into = into[:0]

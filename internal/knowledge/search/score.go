@@ -1,6 +1,7 @@
 package search
 
 import (
+	"bytes"
 	"cmp"
 	"math"
 	"math/bits"
@@ -52,7 +53,7 @@ type scored struct {
 	score int64 // points
 }
 
-func (a scored) slug() string { return a.s.docs[a.doc].slug }
+func (a scored) slug() []byte { return a.s.docs.slug(a.doc) }
 
 // compare orders the best first, and equals by their address and revision, so that the order is always the same.
 func (a scored) compare(o scored) int {
@@ -62,10 +63,10 @@ func (a scored) compare(o scored) int {
 	if c := strings.Compare(a.space, o.space); c != 0 {
 		return c
 	}
-	if c := strings.Compare(a.slug(), o.slug()); c != 0 {
+	if c := bytes.Compare(a.slug(), o.slug()); c != 0 {
 		return c
 	}
-	return cmp.Compare(a.s.docs[a.doc].revision, o.s.docs[o.doc].revision)
+	return cmp.Compare(a.s.docs.revision[a.doc], o.s.docs.revision[o.doc])
 }
 
 // best keeps the k best: a heap with the worst of them on top.
@@ -174,8 +175,8 @@ type scan struct {
 // window in which all lanes together stay below it is not read at all (MaxScore with bounds of blocks).
 func (w *scan) rank(s *segment, space string, terms []weighted, norm *[256]float64, allowed bitmap, top *best) {
 	w.open(s, terms, norm)
-	for first := 0; first < len(s.docs) && len(w.lanes) > 0; first += window {
-		last := min(first+window, len(s.docs)) - 1
+	for first := 0; first < s.docs.len() && len(w.lanes) > 0; first += window {
+		last := min(first+window, s.docs.len()) - 1
 		for _, l := range w.lanes {
 			l.reach(uint32(first), uint32(last), norm)
 		}
@@ -196,7 +197,7 @@ func (w *scan) open(s *segment, terms []weighted, norm *[256]float64) {
 		}
 		l := w.lanes[n]
 		n++
-		l.open(p)
+		l.open(&s.store, p)
 		l.weight, l.block = t.weight, 0
 		for f := range l.impacts {
 			for code := range l.impacts[f] {
@@ -236,7 +237,7 @@ func (w *scan) window(s *segment, space string, first, last uint32, norm *[256]f
 			for ; at >= 0 && score+w.below[at+1] >= floor; at-- {
 				l := w.order[at]
 				if l.seek(doc); l.doc() == doc {
-					score += l.impact(l.frequency(), s.codes[doc], norm)
+					score += l.impact(l.frequency(), s.docs.code[doc], norm)
 				}
 			}
 			if at < 0 && score >= floor {
@@ -257,7 +258,7 @@ func (w *scan) sum(l *lane, s *segment, first, last uint32, norm *[256]float64) 
 		i := l.i
 		for ; i < l.n && l.docs[i] <= last; i++ {
 			at := l.docs[i] - first
-			w.sums[at] += l.impact(l.frequencies[i], s.codes[l.docs[i]], norm)
+			w.sums[at] += l.impact(l.frequencies[i], s.docs.code[l.docs[i]], norm)
 			w.seen[at/64] |= 1 << (at % 64)
 		}
 		if l.i = i; i < l.n {

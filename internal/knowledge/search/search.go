@@ -100,7 +100,7 @@ func (x *Index) view(r *Request) (*view, error) {
 		}
 		p := part{space, s, s.live, s.live}
 		if !v.past {
-			v.n += len(s.heads)
+			v.n += s.heads.n
 			v.length += s.length
 			for i, n := range s.spoken {
 				v.spoken[i] += n
@@ -113,8 +113,8 @@ func (x *Index) view(r *Request) (*view, error) {
 			p.allowed = p.visible
 			p.visible.each(func(doc uint32) {
 				v.n++
-				v.length += int64(s.docs[doc].length)
-				v.spoken[s.docs[doc].language]++
+				v.length += int64(s.docs.length[doc])
+				v.spoken[s.docs.language[doc]]++
 			})
 		}
 		v.parts = append(v.parts, p)
@@ -150,7 +150,7 @@ func (v *view) frequency(term string) (n int) {
 		switch {
 		case p == nil:
 		case v.past:
-			n += frequencyIn(p, v.parts[i].visible)
+			n += v.parts[i].s.frequencyIn(p, v.parts[i].visible)
 		default:
 			n += v.parts[i].s.frequency(p)
 		}
@@ -322,7 +322,7 @@ func (v *view) newest(k int) []Hit {
 	top := &best{k: k}
 	for i := range v.parts {
 		p := &v.parts[i]
-		p.allowed.each(func(doc uint32) { top.offer(scored{p.s, p.space, doc, p.s.docs[doc].from}) })
+		p.allowed.each(func(doc uint32) { top.offer(scored{p.s, p.space, doc, p.s.docs.from[doc]}) })
 	}
 	out := hits(top.sorted())
 	for i := range out {
@@ -335,7 +335,7 @@ func hits(found []scored) []Hit {
 	out := make([]Hit, len(found))
 	for i, f := range found {
 		score := float64(f.score) / points
-		out[i] = Hit{Space: f.space, Slug: f.slug(), Revision: f.s.docs[f.doc].revision, Score: score, Lexical: score}
+		out[i] = Hit{Space: f.space, Slug: string(f.slug()), Revision: f.s.docs.revision[f.doc], Score: score, Lexical: score}
 	}
 	return out
 }

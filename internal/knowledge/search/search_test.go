@@ -193,7 +193,7 @@ func TestHistoryIsBounded(t *testing.T) {
 		require.NoError(t, x.Put(Entry{Space: "ops", Slug: fmt.Sprint(i % 10), Revision: int64(i), Title: "limit", RecordedAt: moment2026(i)}))
 	}
 	s := x.segments["ops"]
-	require.Less(t, len(s.docs), 1000)
+	require.Less(t, s.docs.len(), 1000)
 	r := Request{Query: PlainQuery("limit"), Spaces: []string{"ops"}, K: 100, AsOf: moment2026(2995)}
 	hits, err := x.Search(r)
 	require.NoError(t, err)

@@ -12,10 +12,10 @@ import (
 // stays, dead, for searches of an earlier moment, until it is squeezed out.
 type segment struct {
 	terms   map[string]*postings
-	docs    []document
-	codes   []uint8 // lengths of documents
+	store   store // their full blocks
+	docs    documents
 	live    bitmap
-	heads   map[string]uint32 // slug -> live document
+	heads   slugTable         // the live documents
 	length  int64             // sum of the lengths of live documents
 	spoken  [maxLanguages]int // live documents by language
 	killed  []uint32          // dead documents, in the order of their deaths
@@ -24,30 +24,15 @@ type segment struct {
 	vectors vectors
 }
 
-// document is what is known of a version of an entry.
-type document struct {
-	slug     string
-	revision int64
-	from, to int64 // recorded, µs since 1970; to is forever while it is live, and 0 for a dead one that no search needs
-	valid    *validity
-	body     uint32 // position at which the body begins
-	tags     uint32 // position at which the tags begin
-	length   uint32
-	language uint8
-}
-
-// validity is a time for which a version says that it is true, of those that say so; µs since 1970.
-type validity struct{ from, to int64 }
-
 const forever = 1<<63 - 1
 
 func newSegment(dim int) *segment {
-	return &segment{terms: map[string]*postings{}, heads: map[string]uint32{}, vectors: newVectors(dim)}
+	return &segment{terms: map[string]*postings{}, vectors: newVectors(dim)}
 }
 
 // weigh is what a position counts for the frequency of its term.
 func (s *segment) weigh(doc, position uint32) uint32 {
-	if position < s.docs[doc].body {
+	if position < s.docs.body[doc] {
 		return titleWeight
 	}
 	return 1
@@ -56,14 +41,10 @@ func (s *segment) weigh(doc, position uint32) uint32 {
 // put adds a version, in place of the one that its entry has.
 func (s *segment) put(d document, a *analyzed, vector []float32, keep bool) {
 	s.remove(d.slug, d.from, keep)
-	number := uint32(len(s.docs))
-	d.to = forever
-	code := lengthCode(int(d.length))
-	s.docs = append(s.docs, d)
-	s.codes = append(s.codes, code)
-	s.live.grow(len(s.docs))
+	number := s.docs.add(d)
+	s.live.grow(s.docs.len())
 	s.live.set(number)
-	s.heads[d.slug] = number
+	s.heads.add(&s.docs, number)
 	s.length += int64(d.length)
 	s.spoken[d.language]++
 	s.vectors.add(vector)
@@ -73,26 +54,25 @@ func (s *segment) put(d document, a *analyzed, vector []float32, keep bool) {
 			p = &postings{}
 			s.terms[strings.Clone(t.term)] = p
 		}
-		p.add(number, t.occurrence, code)
+		p.add(&s.store, number, t.occurrence, s.docs.code[number])
 	}
 }
 
 // remove kills the live version of an entry at a moment, and reports whether there was one. Without keep it is of no use to
 // searches of earlier moments.
 func (s *segment) remove(slug string, at int64, keep bool) bool {
-	number, ok := s.heads[slug]
+	number, ok := s.heads.remove(&s.docs, slug)
 	if !ok {
 		return false
 	}
-	d := &s.docs[number]
-	delete(s.heads, slug)
 	s.live.clear(number)
-	s.length -= int64(d.length)
-	s.spoken[d.language]--
+	s.length -= int64(s.docs.length[number])
+	s.spoken[s.docs.language[number]]--
 	s.vectors.forget(number)
 	s.killed = append(s.killed, number)
-	switch d.to = at; {
-	case at <= d.from: // it was never there
+	s.docs.kill(number, at)
+	switch {
+	case at <= s.docs.from[number]: // it was never there
 		s.drop(number)
 	case !keep:
 		s.forget(number)
@@ -102,31 +82,26 @@ func (s *segment) remove(slug string, at int64, keep bool) bool {
 
 // forget drops a dead document, and with it the moments at which it lived.
 func (s *segment) forget(number uint32) {
-	s.horizon = max(s.horizon, s.docs[number].to)
+	s.horizon = max(s.horizon, s.docs.to(number))
 	s.drop(number)
 }
 
 // drop marks a dead document as one that no search needs.
 func (s *segment) drop(number uint32) {
-	s.docs[number].to = 0
+	s.docs.kill(number, 0)
 	s.useless++
 }
 
 // at is the set of documents that were live at a moment.
 func (s *segment) at(moment int64) bitmap {
 	var b bitmap
-	b.grow(len(s.docs))
-	for i := range s.docs {
-		if d := &s.docs[i]; d.from <= moment && moment < d.to {
+	b.grow(s.docs.len())
+	for i, from := range s.docs.from {
+		if from <= moment && moment < s.docs.to(uint32(i)) {
 			b.set(uint32(i))
 		}
 	}
 	return b
-}
-
-// holds says whether a version says that it is true at a moment, or says nothing of it.
-func (d *document) holds(moment int64) bool {
-	return d.valid == nil || (moment >= d.valid.from && moment < d.valid.to)
 }
 
 // truth is the set of documents that say what was known at a moment to hold at another: of each entry that was live, the last
@@ -136,24 +111,28 @@ func (s *segment) truth(moment, valid int64) (b bitmap, complete bool) {
 	complete = true
 	missing := map[string]int64{} // entries whose live version does not hold, and from when on it, or what it goes on from, is known
 	b.each(func(doc uint32) {
-		if d := &s.docs[doc]; !d.holds(valid) {
+		if !s.docs.holds(doc, valid) {
 			b.clear(doc)
-			missing[d.slug] = d.from
+			missing[string(s.docs.slug(doc))] = s.docs.from[doc]
 		}
 	})
 	// Versions of an entry come in order, so backwards each one ends when the one after it begins, unless the entry was deleted.
-	for i := len(s.docs) - 1; i >= 0 && len(missing) > 0; i-- {
-		d := &s.docs[i]
-		from, ok := missing[d.slug]
-		switch {
-		case !ok || d.to > from || d.to == 0:
-		case d.to < from: // deleted in between
-			delete(missing, d.slug)
-		case d.holds(valid):
-			b.set(uint32(i))
-			delete(missing, d.slug)
+	for i := s.docs.len() - 1; i >= 0 && len(missing) > 0; i-- {
+		doc := uint32(i)
+		slug := s.docs.slug(doc)
+		from, ok := missing[string(slug)]
+		if !ok {
+			continue
+		}
+		switch to := s.docs.to(doc); {
+		case to > from || to == 0:
+		case to < from: // deleted in between
+			delete(missing, string(slug))
+		case s.docs.holds(doc, valid):
+			b.set(doc)
+			delete(missing, string(slug))
 		default:
-			missing[d.slug] = d.from
+			missing[string(slug)] = s.docs.from[doc]
 		}
 	}
 	for _, from := range missing {
@@ -172,7 +151,7 @@ func (s *segment) frequency(p *postings) int {
 	seen, dead := int(word>>32), uint32(word)
 	if missing := s.killed[min(seen, len(s.killed)):]; len(missing) > 0 {
 		var c cursor
-		if c.open(p); len(missing)*blockSize < int(p.count) {
+		if c.open(&s.store, p); len(missing)*blockSize < int(p.count) {
 			missing = slices.Clone(missing)
 			slices.Sort(missing)
 			for _, doc := range missing {
@@ -194,9 +173,9 @@ func (s *segment) frequency(p *postings) int {
 }
 
 // frequencyIn returns the number of documents of the set that hold the term.
-func frequencyIn(p *postings, set bitmap) (n int) {
+func (s *segment) frequencyIn(p *postings, set bitmap) (n int) {
 	var c cursor
-	for c.open(p); c.doc() != end; c.next() {
+	for c.open(&s.store, p); c.doc() != end; c.next() {
 		if set.has(c.doc()) {
 			n++
 		}
@@ -204,26 +183,23 @@ func frequencyIn(p *postings, set bitmap) (n int) {
 	return n
 }
 
-// squeeze makes the segment anew without the dead documents that no search needs.
+// squeeze makes the segment anew without the dead documents that no search needs. The old one is of no use any more.
 func (s *segment) squeeze() *segment {
 	out := newSegment(s.vectors.dim)
-	out.horizon, out.heads, out.length, out.spoken = s.horizon, s.heads, s.length, s.spoken
-	moved := make([]uint32, len(s.docs))
-	for i := range s.docs {
-		if s.docs[i].to == 0 {
-			moved[i] = end
-			continue
+	out.horizon, out.length, out.spoken = s.horizon, s.length, s.spoken
+	moved := make([]uint32, s.docs.len())
+	for i := range moved {
+		doc := uint32(i)
+		if moved[i] = end; s.docs.to(doc) != 0 {
+			moved[i] = out.docs.add(s.docs.get(doc))
+			out.live.grow(out.docs.len())
+			if s.live.has(doc) {
+				out.live.set(moved[i])
+				out.heads.add(&out.docs, moved[i])
+			}
+			out.vectors.copy(&s.vectors, doc, s.live.has(doc))
 		}
-		number := uint32(len(out.docs))
-		moved[i] = number
-		out.docs = append(out.docs, s.docs[i])
-		out.codes = append(out.codes, s.codes[i])
-		out.live.grow(len(out.docs))
-		if s.live.has(uint32(i)) {
-			out.live.set(number)
-			out.heads[s.docs[i].slug] = number
-		}
-		out.vectors.copy(&s.vectors, uint32(i), s.live.has(uint32(i)))
+		s.vectors.release(doc)
 	}
 	for _, number := range s.killed {
 		if moved[number] != end {
@@ -237,7 +213,7 @@ func (s *segment) squeeze() *segment {
 	for term, p := range s.terms {
 		q := &postings{}
 		r := positionReader{}
-		for c.open(p); c.doc() != end; c.next() {
+		for c.open(&s.store, p); c.doc() != end; c.next() {
 			number := moved[c.doc()]
 			if number == end {
 				continue
@@ -246,8 +222,9 @@ func (s *segment) squeeze() *segment {
 			if term[0] != filterMark {
 				positions = r.at(&c, s.weigh, positions)
 			}
-			q.add(number, occurrence{c.frequency(), positions}, s.codes[c.doc()])
+			q.add(&out.store, number, occurrence{c.frequency(), positions}, out.docs.code[number])
 		}
+		delete(s.terms, term)
 		if q.count > 0 {
 			q.clip()
 			out.terms[term] = q
@@ -256,31 +233,16 @@ func (s *segment) squeeze() *segment {
 	return out
 }
 
-// clip gives back what lists have left over.
-func (p *postings) clip() {
-	p.data, p.positions, p.blocks = slices.Clone(p.data), slices.Clone(p.positions), slices.Clone(p.blocks)
-}
-
-// pack moves all lists into one run of memory: apart, they leave a third of it in holes that only small lists fit. A list that
-// grows moves out again.
-func (s *segment) pack() {
-	size := 0
+// clip gives back what is left over of growing.
+func (s *segment) clip() {
 	for _, p := range s.terms {
-		size += len(p.data) + len(p.positions)
+		p.clip()
 	}
-	all := make([]byte, 0, size)
-	move := func(b []byte) []byte {
-		from := len(all)
-		all = append(all, b...)
-		return all[from:len(all):len(all)]
-	}
-	for _, p := range s.terms {
-		p.data, p.positions, p.blocks = move(p.data), move(p.positions), slices.Clone(p.blocks)
-	}
+	s.docs.clip()
 }
 
 // older orders dead documents by when they died.
-func (s *segment) older(a, b uint32) int { return cmp.Compare(s.docs[a].to, s.docs[b].to) }
+func (s *segment) older(a, b uint32) int { return cmp.Compare(s.docs.to(a), s.docs.to(b)) }
 
 // bitmap is a set of documents.
 type bitmap []uint64

@@ -16,11 +16,11 @@ import (
 // A snapshot is, in varints and runs of bytes with their length before them:
 //
 //	magic, analysis, embedder, dim, position, number of spaces
-//	each space: name, horizon, documents, vectors, terms with their postings
+//	each space: name, horizon, documents, vectors, terms with their postings in blocks
 //	CRC-32C of all of that, 4 bytes
 //
 // What can be told from the rest is not in it: reading walks through all postings, and so checks them.
-const magic = "tartan-search 1\n"
+const magic = "tartan-search 2\n"
 
 // analysis changes when words become other terms, or lengths are counted in another way: snapshots of before are refused.
 const analysis = 1
@@ -95,9 +95,9 @@ func (w *snapshotWriter) bytes(b []byte) {
 
 func (w *snapshotWriter) segment(s *segment) {
 	w.int(s.horizon)
-	w.uint(uint64(len(s.docs)))
-	for i := range s.docs {
-		d := &s.docs[i]
+	w.uint(uint64(s.docs.len()))
+	for i := range s.docs.len() {
+		d := s.docs.get(uint32(i))
 		w.bytes([]byte(d.slug))
 		w.int(d.revision)
 		w.int(d.from)
@@ -115,7 +115,7 @@ func (w *snapshotWriter) segment(s *segment) {
 		w.int(d.valid.to)
 	}
 	var row []byte
-	for i := range s.docs {
+	for i := range s.docs.len() {
 		codes, scale := s.vectors.row(uint32(i))
 		row = binary.LittleEndian.AppendUint32(row[:0], math.Float32bits(scale))
 		if scale != 0 {
@@ -130,6 +130,28 @@ func (w *snapshotWriter) segment(s *segment) {
 		p := s.terms[term]
 		w.bytes([]byte(term))
 		w.uint(uint64(p.count))
+		w.lists(s, p, term[0] != filterMark)
+	}
+}
+
+// lists writes the blocks, and then the tail: data and positions of each.
+func (w *snapshotWriter) lists(s *segment, p *postings, positioned bool) {
+	c := cursor{store: &s.store, p: p}
+	var at []uint32
+	for i, b := range p.blocks {
+		w.bytes(s.store.from(b.at)[:b.data])
+		positions := s.store.from(b.at + uint32(b.data))
+		if !positioned {
+			w.bytes(nil)
+			continue
+		}
+		var r positionReader // how long they are is known when they have been read
+		c.decode(i)
+		c.i = c.n - 1
+		at = r.at(&c, s.weigh, at)
+		w.bytes(positions[:len(positions)-len(r.data)])
+	}
+	if p.count%blockSize > 0 {
 		w.bytes(p.data)
 		w.bytes(p.positions)
 	}
@@ -159,6 +181,8 @@ type snapshotReader struct {
 	sum    hash.Hash32
 	err    error
 	source error // of the reader below
+
+	data, positions []byte // room for those of a block
 }
 
 func (r *snapshotReader) fail(format string, args ...any) {
@@ -227,21 +251,20 @@ func (r *snapshotReader) int() int64 {
 	return v
 }
 
-// bytes reads a run of bytes, a piece at a time, so that a wrong length takes no more memory than there are bytes.
-func (r *snapshotReader) bytes(most uint64) []byte {
+// bytes reads a run of bytes.
+func (r *snapshotReader) bytes(most uint64) []byte { return r.bytesInto(nil, most) }
+
+// bytesInto reads a run of bytes into room, a piece at a time, so that a wrong length takes no more memory than there are bytes.
+func (r *snapshotReader) bytesInto(room []byte, most uint64) []byte {
 	const piece = 1 << 16
 	n := int(r.uint(most))
-	out := make([]byte, min(n, piece))
-	r.raw(out)
-	for r.err == nil && len(out) < n {
-		at := len(out)
-		out = append(out, make([]byte, min(n-at, max(piece, at)))...)
-		r.raw(out[at:])
+	room = room[:0]
+	for r.err == nil && len(room) < n {
+		at := len(room)
+		room = append(room, make([]byte, min(n-at, max(piece, at)))...)
+		r.raw(room[at:])
 	}
-	if r.err != nil {
-		return nil
-	}
-	return slices.Clip(out)
+	return room
 }
 
 // mostBytes bounds a run of bytes.
@@ -293,20 +316,25 @@ func (r *snapshotReader) segment(dim int) *segment {
 		s.restore(d)
 	}
 	row := make([]byte, dim)
-	for i := range s.docs {
+	for i := range s.docs.len() {
 		r.vector(s, uint32(i), row)
 	}
 	for range r.uint(math.MaxUint32) {
 		term, p := string(r.bytes(mostBytes)), &postings{}
 		count := r.uint(n)
-		p.data, p.positions = r.bytes(mostBytes), r.bytes(mostBytes)
+		if r.err == nil && (term == "" || count == 0 || s.terms[term] != nil) {
+			r.fail("the term %q is damaged", term)
+		}
+		for r.err == nil && uint64(p.count) < count {
+			r.data, r.positions = r.bytesInto(r.data, mostBytes), r.bytesInto(r.positions, mostBytes)
+			if r.err == nil && !p.rebuild(s, r.data, r.positions, min(blockSize, uint32(count)-p.count), term[0] != filterMark) {
+				r.fail("the postings of %q are damaged", term)
+			}
+		}
 		if r.err != nil {
 			return nil
 		}
-		if term == "" || s.terms[term] != nil || !p.rebuild(s, uint32(count), term[0] != filterMark) {
-			r.fail("the postings of %q are damaged", term)
-			return nil
-		}
+		p.clip()
 		s.terms[term] = p
 	}
 	return s
@@ -314,18 +342,16 @@ func (r *snapshotReader) segment(dim int) *segment {
 
 // restore appends a document.
 func (s *segment) restore(d document) {
-	number := uint32(len(s.docs))
-	s.docs = append(s.docs, d)
-	s.codes = append(s.codes, lengthCode(int(d.length)))
-	s.live.grow(len(s.docs))
-	switch {
-	case d.to == forever:
+	number := s.docs.add(d)
+	s.live.grow(s.docs.len())
+	switch d.to {
+	case forever:
 		s.live.set(number)
-		s.heads[d.slug] = number
+		s.heads.add(&s.docs, number)
 		s.length += int64(d.length)
 		s.spoken[d.language]++
 		return
-	case d.to == 0:
+	case 0:
 		s.useless++
 	}
 	s.killed = append(s.killed, number)
@@ -352,10 +378,13 @@ func (r *snapshotReader) vector(s *segment, doc uint32, row []byte) {
 	}
 }
 
-// rebuild walks through data and positions and finds everything else out; false if they are not those of so many postings.
-func (p *postings) rebuild(s *segment, count uint32, positioned bool) bool {
-	data, positions := p.data, p.positions
-	doc := int64(-1)
+// rebuild appends the postings of a block, or of the tail, and finds everything else out; false if they are not so many.
+func (p *postings) rebuild(s *segment, data, positions []byte, count uint32, positioned bool) bool {
+	p.data, p.positions = append(p.data, data...), append(p.positions, positions...)
+	doc := int64(p.last)
+	if p.count == 0 {
+		doc = -1
+	}
 	next := func(from *[]byte) (uint64, bool) {
 		v, n := binary.Uvarint(*from)
 		if n <= 0 || v > math.MaxUint32 {
@@ -364,9 +393,9 @@ func (p *postings) rebuild(s *segment, count uint32, positioned bool) bool {
 		*from = (*from)[n:]
 		return v, true
 	}
-	for p.count < count {
+	for range count {
 		v, ok := next(&data)
-		if doc += int64(v >> 1); !ok || v>>1 == 0 || doc >= int64(len(s.docs)) {
+		if doc += int64(v >> 1); !ok || v>>1 == 0 || doc >= int64(s.docs.len()) {
 			return false
 		}
 		frequency := uint64(1)
@@ -383,12 +412,7 @@ func (p *postings) rebuild(s *segment, count uint32, positioned bool) bool {
 			}
 			left -= min(left, s.weigh(uint32(doc), uint32(at)))
 		}
-		p.tail.take(uint32(frequency), s.codes[doc])
-		p.last = uint32(doc)
-		if p.count++; p.count%blockSize == 0 {
-			p.blocks = append(p.blocks, block{p.last, uint32(len(p.data) - len(data)), uint32(len(p.positions) - len(positions)), p.tail})
-			p.tail = bound{}
-		}
+		p.took(&s.store, uint32(doc), uint32(frequency), s.docs.code[doc])
 	}
-	return count > 0 && len(data) == 0 && len(positions) == 0
+	return len(data) == 0 && len(positions) == 0
 }

@@ -63,6 +63,13 @@ func (v *vectors) row(doc uint32) ([]int8, float32) {
 	return b.codes[i*v.stride : (i+1)*v.stride], b.scales[i]
 }
 
+// release gives back the memory of a document's row, after those of all before it.
+func (v *vectors) release(doc uint32) {
+	if doc%vectorRows == vectorRows-1 {
+		v.blocks[doc/vectorRows] = vectorBlock{}
+	}
+}
+
 // copy appends the vector of a document of o; only that of a live one counts for the mean.
 func (v *vectors) copy(o *vectors, doc uint32, live bool) {
 	codes, scale := v.extend()

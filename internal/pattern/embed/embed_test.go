@@ -37,11 +37,15 @@ func rows[T any](t testing.TB, name string) (out []T) {
 // names are the tokens as the vocabulary writes them.
 var names = sync.OnceValue(func() map[int32]string {
 	t, out := NewStatic().table, map[int32]string{-1: "[UNK]"}
-	for word, id := range t.tokenizer.first {
-		out[id] = word
+	for _, p := range t.tokenizer.first.places {
+		if p.at > 0 {
+			out[p.id] = t.tokenizer.first.word(p.at - 1)
+		}
 	}
-	for word, id := range t.tokenizer.inner {
-		out[id] = "##" + word
+	for _, p := range t.tokenizer.inner.places {
+		if p.at > 0 {
+			out[p.id] = "##" + t.tokenizer.inner.word(p.at-1)
+		}
 	}
 	return out
 })

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strings"
 )
@@ -39,20 +40,23 @@ func readTable(body string) (*table, error) {
 	if dim == 0 || dim > 1<<12 || rows > 1<<20 || letters > 1<<24 || len(body) != header+letters+4*rows+rows*dim {
 		return nil, fmt.Errorf("%d bytes do not make %d rows of %d components", len(body), rows, dim)
 	}
-	sum := sha256.Sum256([]byte(body))
-	t := &table{name: "tartan-static-" + hex.EncodeToString(sum[:4]), dim: dim, scales: make([]float32, rows)}
-	words := strings.Split(body[header:header+letters], "\n")
-	if len(words) != rows {
-		return nil, fmt.Errorf("%d tokens for %d rows", len(words), rows)
+	sum := sha256.New()
+	_, _ = io.Copy(sum, strings.NewReader(body))
+	t := &table{name: "tartan-static-" + hex.EncodeToString(sum.Sum(nil)[:4]), dim: dim, scales: make([]float32, rows)}
+	words := body[header : header+letters]
+	if n := strings.Count(words, "\n") + 1; n != rows {
+		return nil, fmt.Errorf("%d tokens for %d rows", n, rows)
 	}
-	t.tokenizer = tokenizer{first: make(map[string]int32, rows), inner: make(map[string]int32, rows/4)}
-	for i, word := range words {
+	t.tokenizer = tokenizer{first: pieces{text: words}, inner: pieces{text: words}}
+	for id, at := 0, 0; id < rows; id++ {
+		word, _, _ := strings.Cut(words[at:], "\n")
 		if inner, ok := strings.CutPrefix(word, "##"); ok && inner != "" {
-			t.tokenizer.inner[inner] = int32(i)
+			t.tokenizer.inner.add(at+2, len(inner), int32(id))
 		} else {
-			t.tokenizer.first[word] = int32(i)
+			t.tokenizer.first.add(at, len(word), int32(id))
 		}
 		t.tokenizer.long = max(t.tokenizer.long, len(word))
+		at += len(word) + 1
 	}
 	at := header + letters
 	for i := range t.scales {

@@ -13,9 +13,9 @@ const maxWord = 100
 // tokenizer cuts text as BERT's uncased tokenizer does: it drops control characters and accents, folds case, sets Chinese
 // characters and punctuation apart, and takes the longest known pieces of each word from its beginning.
 type tokenizer struct {
-	first map[string]int32 // pieces that begin a word
-	inner map[string]int32 // pieces that continue one, written without their ##
-	long  int              // bytes of the longest piece
+	first pieces // that begin a word
+	inner pieces // that continue one, written without their ##
+	long  int    // bytes of the longest piece
 }
 
 // scratch is the room that one text needs; it is reused.
@@ -118,17 +118,17 @@ func (t *tokenizer) pieces(s *scratch) {
 		return
 	}
 	begun := len(s.tokens)
-	known := t.first
-	for rest := s.word; len(rest) > 0; known = t.inner {
+	known := &t.first
+	for rest := s.word; len(rest) > 0; known = &t.inner {
 		end := min(len(rest), t.long)
 		for end < len(rest) && !utf8.RuneStart(rest[end]) {
 			end--
 		}
-		id, ok := known[string(rest[:end])]
+		id, ok := known.id(rest[:end])
 		for !ok && end > 0 {
 			for end--; end > 0 && !utf8.RuneStart(rest[end]); end-- {
 			}
-			id, ok = known[string(rest[:end])]
+			id, ok = known.id(rest[:end])
 		}
 		if !ok {
 			s.tokens = append(s.tokens[:begun], -1)
