@@ -10,7 +10,7 @@ const blockSize = 128
 
 // postings are the documents that hold a term, in the order of their numbers: a varint of the distance to the one before,
 // shifted by one, whose lowest bit says that a term frequency above 1 follows. Positions are apart, since few queries want them.
-// A block that is full moves to the store of the segment, so that a list that grows is never copied.
+// A block that is full moves to the store of the segment, in a denser code, so that a list that grows is never copied.
 type postings struct {
 	data      []byte // of the tail: the postings after the full blocks
 	positions []byte // of the tail
@@ -24,8 +24,8 @@ type postings struct {
 // block is where a full block is, and what its postings are at most worth.
 type block struct {
 	last uint32 // document
-	at   uint32 // in the store: its data, then its positions
-	data uint16 // bytes
+	at   uint32 // in the store: distances less one and frequencies less one, and then positions
+	data uint16 // bytes of the first two
 	bound
 }
 
@@ -71,22 +71,33 @@ type occurrence struct {
 
 // add appends the posting of a document, which is greater than all before.
 func (p *postings) add(s *store, doc uint32, o occurrence, length uint8) {
-	delta := uint64(doc - p.last)
-	if p.count == 0 {
-		delta = uint64(doc) + 1 // so that the first is no special case: the one before it is -1
-	}
-	if o.frequency > 1 {
-		p.data = binary.AppendUvarint(p.data, delta<<1|1)
-		p.data = binary.AppendUvarint(p.data, uint64(o.frequency))
-	} else {
-		p.data = binary.AppendUvarint(p.data, delta<<1)
-	}
-	before := uint32(0)
-	for _, at := range o.positions {
-		p.positions = binary.AppendUvarint(p.positions, uint64(at-before))
-		before = at
-	}
+	p.data, p.positions = appendPosting(p.data, p.positions, p.before(), doc, o)
 	p.took(s, doc, o.frequency, length)
+}
+
+// before is the document that the next distance is from: -1 at first.
+func (p *postings) before() uint32 {
+	if p.count == 0 {
+		return math.MaxUint32
+	}
+	return p.last
+}
+
+// appendPosting writes a posting in varints.
+func appendPosting(data, positions []byte, before, doc uint32, o occurrence) (d, p []byte) {
+	delta := uint64(doc - before)
+	if o.frequency > 1 {
+		data = binary.AppendUvarint(data, delta<<1|1)
+		data = binary.AppendUvarint(data, uint64(o.frequency))
+	} else {
+		data = binary.AppendUvarint(data, delta<<1)
+	}
+	at := uint32(0)
+	for _, next := range o.positions {
+		positions = binary.AppendUvarint(positions, uint64(next-at))
+		at = next
+	}
+	return data, positions
 }
 
 // took counts a posting that was written to the tail.
@@ -95,9 +106,35 @@ func (p *postings) took(s *store, doc, frequency uint32, length uint8) {
 	p.last = doc
 	p.count++
 	if p.count%blockSize == 0 {
-		p.blocks = append(p.blocks, block{doc, s.put(p.data, p.positions), uint16(len(p.data)), p.tail})
+		data, positions := p.dense()
+		p.blocks = append(p.blocks, block{doc, s.put(data, positions), uint16(len(data)), p.tail})
 		p.data, p.positions, p.tail = p.data[:0], p.positions[:0], bound{}
 	}
+}
+
+// dense is a full tail in the code of blocks.
+func (p *postings) dense() (data, positions []byte) {
+	var distances, frequencies [blockSize]uint32
+	for i, rest := 0, p.data; i < blockSize; i++ {
+		v, n := varint(rest)
+		rest = rest[n:]
+		if distances[i] = v>>1 - 1; v&1 != 0 {
+			v, n = varint(rest)
+			rest = rest[n:]
+			frequencies[i] = v - 1
+		}
+	}
+	var steps []uint32
+	for rest := p.positions; len(rest) > 0; {
+		v, n := varint(rest)
+		rest = rest[n:]
+		steps = append(steps, v)
+	}
+	data = appendRice(appendRice(nil, distances[:]), frequencies[:])
+	if len(steps) > 0 {
+		positions = appendRice(nil, steps)
+	}
+	return data, positions
 }
 
 // clip gives back what a list has left over.
@@ -125,7 +162,9 @@ type cursor struct {
 	block       int // the one that is decoded; len(p.blocks) is the tail
 	i, n        int
 	docs        [blockSize]uint32
-	frequencies [blockSize]uint32
+	frequencies [blockSize]uint32 // after counted
+	rest        riceReader        // from which they are read when they are first asked for
+	uncounted   bool
 }
 
 // open sets the cursor before the first posting.
@@ -142,7 +181,18 @@ func (c *cursor) doc() uint32 {
 	return end
 }
 
-func (c *cursor) frequency() uint32 { return c.frequencies[c.i] }
+func (c *cursor) frequency() uint32 {
+	c.counted()
+	return c.frequencies[c.i]
+}
+
+// counted makes the frequencies of the block ready.
+func (c *cursor) counted() {
+	if c.uncounted {
+		c.rest.counts(&c.frequencies)
+		c.uncounted = false
+	}
+}
 
 func (c *cursor) next() {
 	if c.i++; c.i == c.n && c.block < len(c.p.blocks) {
@@ -179,10 +229,17 @@ func (c *cursor) decode(b int) {
 	if b > 0 {
 		doc = p.blocks[b-1].last
 	}
-	data := p.data
-	if c.n = int(p.count % blockSize); b < len(p.blocks) {
-		c.n, data = blockSize, c.store.from(p.blocks[b].at)
+	if b < len(p.blocks) {
+		c.n = blockSize
+		data := c.store.from(p.blocks[b].at)
+		r := newRice(data)
+		r.ascending(&c.docs, doc)
+		c.rest = newRice(data[r.read(len(data)-1)+1:])
+		c.uncounted = true
+		return
 	}
+	c.n, c.uncounted = int(p.count%blockSize), false
+	data := p.data
 	for i := range c.n {
 		v := uint32(data[0])
 		if v < 0x80 {
@@ -210,7 +267,9 @@ func varint(data []byte) (uint32, int) {
 // positionReader reads the positions of a cursor's postings. How many there are is not stored: they are complete when what they
 // count adds up to the frequency.
 type positionReader struct {
-	data  []byte
+	list  *postings
+	data  []byte     // of the tail
+	dense riceReader // of a full block
 	block int
 	i     int // the posting that comes next
 }
@@ -218,20 +277,25 @@ type positionReader struct {
 // at returns the positions of the posting at the cursor, which moves on between calls. weigh says what a position of a document
 // counts.
 func (r *positionReader) at(c *cursor, weigh func(doc, position uint32) uint32, into []uint32) []uint32 {
-	if r.data == nil || r.block != c.block {
-		r.data, r.block, r.i = c.p.positions, c.block, 0
+	c.counted()
+	if r.list != c.p || r.block != c.block {
+		*r = positionReader{list: c.p, data: c.p.positions, block: c.block}
 		if c.block < len(c.p.blocks) {
 			b := &c.p.blocks[c.block]
-			r.data = c.store.from(b.at + uint32(b.data))
+			r.dense = newRice(c.store.from(b.at + uint32(b.data)))
 		}
 	}
 	for {
 		into = into[:0]
 		position := uint32(0)
 		for left := c.frequencies[r.i]; left > 0; {
-			v, n := varint(r.data)
-			r.data = r.data[n:]
-			position += v
+			if c.block < len(c.p.blocks) {
+				position += r.dense.next()
+			} else {
+				v, n := varint(r.data)
+				r.data = r.data[n:]
+				position += v
+			}
 			into = append(into, position)
 			left -= min(left, weigh(c.docs[r.i], position))
 		}

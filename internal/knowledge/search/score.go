@@ -134,6 +134,8 @@ type lane struct {
 	weight  float64
 	bound   int64 // what a document of the window can get here at most
 	block   int   // the first block that reaches the window
+	peeked  int   // the first block that reaches the document looked up last; -1 before the first
+	peek    int64 // what a document of it can get at most
 }
 
 func (l *lane) impact(frequency uint32, code uint8, norm *[256]float64) int64 {
@@ -159,6 +161,24 @@ func (l *lane) reach(first, last uint32, norm *[256]float64) {
 	if l.p.last >= first && l.p.tail.frequency > 0 {
 		l.bound = max(l.bound, l.impact(l.p.tail.frequency, l.p.tail.length, norm))
 	}
+}
+
+// most is what a document can get here at most, told from its block alone. Documents come in order.
+func (l *lane) most(doc uint32, norm *[256]float64) int64 {
+	i := max(l.peeked, 0)
+	for i < len(l.p.blocks) && l.p.blocks[i].last < doc {
+		i++
+	}
+	if i != l.peeked {
+		at := &l.p.tail
+		if l.peeked = i; i < len(l.p.blocks) {
+			at = &l.p.blocks[i].bound
+		}
+		if l.peek = 0; at.frequency > 0 {
+			l.peek = l.impact(at.frequency, at.length, norm)
+		}
+	}
+	return l.peek
 }
 
 // scan is the room that a search needs; it is reused.
@@ -198,7 +218,7 @@ func (w *scan) open(s *segment, terms []weighted, norm *[256]float64) {
 		l := w.lanes[n]
 		n++
 		l.open(&s.store, p)
-		l.weight, l.block = t.weight, 0
+		l.weight, l.block, l.peeked = t.weight, 0, -1
 		for f := range l.impacts {
 			for code := range l.impacts[f] {
 				l.impacts[f][code] = impact(t.weight, float64(f+1), norm[code])
@@ -236,6 +256,9 @@ func (w *scan) window(s *segment, space string, first, last uint32, norm *[256]f
 			score, at := w.sums[doc-first], essential-1
 			for ; at >= 0 && score+w.below[at+1] >= floor; at-- {
 				l := w.order[at]
+				if score+l.most(doc, norm)+w.below[at] < floor {
+					break
+				}
 				if l.seek(doc); l.doc() == doc {
 					score += l.impact(l.frequency(), s.docs.code[doc], norm)
 				}
@@ -255,6 +278,7 @@ func (w *scan) window(s *segment, space string, first, last uint32, norm *[256]f
 func (w *scan) sum(l *lane, s *segment, first, last uint32, norm *[256]float64) {
 	for l.seek(first); l.doc() <= last; {
 		// The rest of the decoded block, without a call a posting.
+		l.counted()
 		i := l.i
 		for ; i < l.n && l.docs[i] <= last; i++ {
 			at := l.docs[i] - first

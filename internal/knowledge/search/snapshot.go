@@ -134,22 +134,27 @@ func (w *snapshotWriter) segment(s *segment) {
 	}
 }
 
-// lists writes the blocks, and then the tail: data and positions of each.
+// lists writes the blocks, and then the tail: data and positions of each, in varints.
 func (w *snapshotWriter) lists(s *segment, p *postings, positioned bool) {
-	c := cursor{store: &s.store, p: p}
-	var at []uint32
-	for i, b := range p.blocks {
-		w.bytes(s.store.from(b.at)[:b.data])
-		positions := s.store.from(b.at + uint32(b.data))
-		if !positioned {
-			w.bytes(nil)
-			continue
+	var (
+		c               cursor
+		r               positionReader
+		at              []uint32
+		data, positions []byte
+	)
+	c.store, c.p = &s.store, p
+	before := uint32(math.MaxUint32) // -1
+	for i := range p.blocks {
+		data, positions = data[:0], positions[:0]
+		for c.decode(i); c.i < c.n; c.i++ {
+			if positioned {
+				at = r.at(&c, s.weigh, at)
+			}
+			data, positions = appendPosting(data, positions, before, c.docs[c.i], occurrence{c.frequency(), at})
+			before = c.docs[c.i]
 		}
-		var r positionReader // how long they are is known when they have been read
-		c.decode(i)
-		c.i = c.n - 1
-		at = r.at(&c, s.weigh, at)
-		w.bytes(positions[:len(positions)-len(r.data)])
+		w.bytes(data)
+		w.bytes(positions)
 	}
 	if p.count%blockSize > 0 {
 		w.bytes(p.data)
