@@ -140,6 +140,7 @@ type publication struct {
 	moved                                   [][]any // entry, old number, new number, hash
 	ids                                     []uuid.UUID
 	targets, gone                           []string // internal targets of links; addresses of deleted entries
+	hashes                                  []string // of documents
 }
 
 func (p *publication) add(r NewRevision) {
@@ -162,6 +163,7 @@ func (p *publication) add(r NewRevision) {
 		p.gone = append(p.gone, p.space.Name+"/"+r.Proposal.Slug)
 		return
 	}
+	p.hashes = append(p.hashes, r.Proposal.Result())
 	for i, l := range r.Links {
 		p.links = append(p.links, []any{w, s, id, i, stored(l.Relation), stored(l.Target)})
 		if InternalTarget(l.Target) {
@@ -217,6 +219,9 @@ func (p *publication) save(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if err := p.checkLinks(ctx, tx); err != nil {
+		return err
+	}
+	if err := indexPublished(ctx, tx, p.space.WorkspaceID, p.space.ID, p.hashes); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `update tartan.knowledge_clocks set revision = $2, recorded_at = $3 where space_id = $1`, p.space.ID, p.clock.Revision, p.clock.RecordedAt); err != nil {

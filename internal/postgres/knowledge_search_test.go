@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -116,13 +117,6 @@ func TestRankKnowledgeIsTheIndex(t *testing.T) {
 			}
 			_, err := publish(t, tx, s, owner.UserID, proposals, bodies, nil)
 			require.NoError(t, err)
-			for {
-				n, err := postgres.IndexKnowledge(t.Context(), tx, s.WorkspaceID, s.ID, 3)
-				require.NoError(t, err)
-				if n == 0 {
-					break
-				}
-			}
 			seen[i] = follow(t, tx, x, s, seen[i])
 		})
 		in(func(tx pgx.Tx) {
@@ -145,7 +139,7 @@ func TestRankKnowledgeIsTheIndex(t *testing.T) {
 			}
 			want, err := x.Search(ask)
 			require.NoError(t, err)
-			got, err := postgres.RankKnowledge(t.Context(), tx, owner.WorkspaceID, ask)
+			got, err := postgres.RankKnowledge(t.Context(), tx, []uuid.UUID{spaces[0].ID, spaces[2].ID, uuid.New()}, ask)
 			require.NoError(t, err)
 			require.Equal(t, len(want), len(got), "%+v", ask)
 			if len(want) > 0 {
@@ -158,7 +152,26 @@ func TestRankKnowledgeIsTheIndex(t *testing.T) {
 	in(func(tx pgx.Tx) {
 		q, err := search.ParseQuery(`"disk full"`)
 		require.NoError(t, err)
-		_, err = postgres.RankKnowledge(t.Context(), tx, owner.WorkspaceID, search.Request{Query: q, Spaces: []string{"ops"}, K: 1})
+		_, err = postgres.RankKnowledge(t.Context(), tx, []uuid.UUID{spaces[0].ID}, search.Request{Query: q, K: 1})
 		require.ErrorIs(t, err, search.ErrFiltered)
+	})
+
+	// Entries from before are not ranked until they are cut into terms, in pieces.
+	_, err := db.Pool.Exec(t.Context(), `update tartan.knowledge_searchable set analysis = 0 where space_id = $1`, spaces[0].ID)
+	require.NoError(t, err)
+	in(func(tx pgx.Tx) {
+		ask, only := search.Request{Query: search.PlainQuery("disks full"), Spaces: []string{"ops"}, K: 10, LexicalOnly: true}, []uuid.UUID{spaces[0].ID}
+		_, err := postgres.RankKnowledge(t.Context(), tx, only, ask)
+		require.ErrorIs(t, err, postgres.ErrUncut)
+		for n := 3; n == 3; {
+			n, err = postgres.IndexKnowledge(t.Context(), tx, owner.WorkspaceID, spaces[0].ID, 3)
+			require.NoError(t, err)
+		}
+		want, err := x.Search(ask)
+		require.NoError(t, err)
+		got, err := postgres.RankKnowledge(t.Context(), tx, only, ask)
+		require.NoError(t, err)
+		require.NotEmpty(t, want)
+		require.Equal(t, want, got)
 	})
 }

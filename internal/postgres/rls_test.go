@@ -169,7 +169,7 @@ func TestRolesMayWrite(t *testing.T) {
 		"knowledge_excisions":     {access.Reviewer, nobody, nobody},
 		"knowledge_reports":       {access.Editor, access.Editor, nobody},
 		"knowledge_searchable":    {access.Editor, nobody, access.Editor},
-		"knowledge_postings":      {access.Editor, nobody, access.Editor},
+		"knowledge_vectors":       {nobody, nobody, nobody},
 	}
 	db := testdb.New(t)
 	admin := db.Workspace(t, "one")

@@ -132,6 +132,15 @@ func (t *slugTable) add(d *documents, doc uint32) {
 	t.n++
 }
 
+// get returns the document of a slug.
+func (t *slugTable) get(d *documents, slug string) (doc uint32, ok bool) {
+	if t.n == 0 {
+		return 0, false
+	}
+	p := t.places[t.place(d, []byte(slug))]
+	return p - 1, p != 0
+}
+
 // remove takes a slug out, and returns its document if it was there.
 func (t *slugTable) remove(d *documents, slug string) (doc uint32, ok bool) {
 	if t.n == 0 {

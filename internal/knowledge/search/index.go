@@ -97,6 +97,44 @@ func (x *Index) Put(e Entry) error {
 	return nil
 }
 
+// Name says whose vectors the index holds.
+func (x *Index) Name() string { return x.embedder() }
+
+// Missing returns current entries that have no vector, at most so many: their vectors come from a configured embedder, with Complete.
+func (x *Index) Missing(most int) (out []Hit) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if x.static != nil {
+		return nil
+	}
+	for space, s := range x.segments {
+		s.live.each(func(doc uint32) {
+			if _, scale := s.vectors.row(doc); scale == 0 && len(out) < most {
+				out = append(out, Hit{Space: space, Slug: string(s.docs.slug(doc)), Revision: s.docs.revision[doc]})
+			}
+		})
+	}
+	return out
+}
+
+// Complete gives a current entry its vector, unless it has one, or is at another revision by now. The error says that the vector has another
+// dimension.
+func (x *Index) Complete(space, slug string, revision int64, v []float32) error {
+	if len(v) != x.dim {
+		return fmt.Errorf("index %s/%s: the vector has %d components, want %d", space, slug, len(v), x.dim)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := x.segments[space]
+	if s == nil {
+		return nil
+	}
+	if doc, ok := s.heads.get(&s.docs, slug); ok && s.docs.revision[doc] == revision {
+		s.vectors.set(doc, v)
+	}
+	return nil
+}
+
 // Delete takes an entry out from a moment on, and reports whether it was there.
 func (x *Index) Delete(space, slug string, at time.Time) bool {
 	x.mu.Lock()

@@ -47,6 +47,15 @@ func (v *vectors) add(x []float32) {
 	}
 }
 
+// set gives a live document its vector, unless it has one.
+func (v *vectors) set(doc uint32, x []float32) {
+	b, i := v.blocks[doc/vectorRows], int(doc%vectorRows)
+	if b.scales[i] == 0 {
+		b.scales[i] = vector.Quantize(b.codes[i*v.stride:(i+1)*v.stride], x)
+		v.addTo(v.sum, doc, 1)
+	}
+}
+
 // forget takes the vector of a dead document out of the mean.
 func (v *vectors) forget(doc uint32) { v.addTo(v.sum, doc, -1) }
 
