@@ -21,6 +21,14 @@ func (a *app) embedder() (embed.Embedder, error) {
 	return e, nil
 }
 
+// configured is the embedder that somebody configured, nil where it is the built-in one.
+func (a *app) configured(e embed.Embedder) embed.Embedder {
+	if a.cfg.EmbedURL == "" {
+		return nil
+	}
+	return e
+}
+
 // embedKey looks the key up where TARTAN_EMBED_KEY says, at each use, so that a new one needs no restart where it is in a file.
 func (a *app) embedKey() (string, error) { return a.secret("TARTAN_EMBED_KEY", a.cfg.EmbedKey) }
 

@@ -39,8 +39,12 @@ func (a *app) suite(ctx context.Context, durable bool) (*tools.Suite, tools.Call
 	if err != nil {
 		return nil, tools.Call{}, err
 	}
+	embedder, err := a.embedder()
+	if err != nil {
+		return nil, tools.Call{}, err
+	}
 	s := &tools.Suite{
-		Pool: a.pool, Libraries: feed.NewLibrariesWith(a.pool, a.log.Named("feed"), feed.Options{Snapshots: a.snapshotFolder()}), Log: a.log,
+		Pool: a.pool, Libraries: feed.NewLibrariesWith(a.pool, a.log.Named("feed"), feed.Options{Snapshots: a.snapshotFolder(), Embedder: a.configured(embedder)}), Log: a.log,
 		Version: versionInfo().Version, TemporalUIURL: a.stack.TemporalUIURL,
 	}
 	if durable {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,6 +116,15 @@ func (a *app) mcpCommand() *cobra.Command {
 	return c
 }
 
+// grown makes room for what an index of the knowledge base holds beside all else. It is few large pieces without pointers, which the collector
+// need not look into; so it may run often, and little is left over.
+func grown(indexed int64) {
+	debug.SetMemoryLimit(mcpMemory<<20 + indexed + indexed/8)
+	if indexed > mcpMemory<<19 {
+		debug.SetGCPercent(10)
+	}
+}
+
 // stopWithInput adds the flag by which tartan up starts its children: they end with it, whatever ends it.
 func stopWithInput(c *cobra.Command, child *bool) {
 	c.Flags().BoolVar(child, "stop-with-input", false, "stop when standard input ends")
@@ -150,7 +160,7 @@ func (a *app) server(ctx context.Context, readOnly bool) (*server.Server, *feed.
 		return nil, nil, err
 	}
 	log := a.log.Named("mcp")
-	libraries := feed.NewLibrariesWith(pool, log.Named("feed"), feed.Options{Snapshots: a.snapshotFolder()})
+	libraries := feed.NewLibrariesWith(pool, log.Named("feed"), feed.Options{Snapshots: a.snapshotFolder(), Embedder: a.configured(embedder), Grown: grown})
 	s, err := server.New(server.Config{
 		Pool: pool, Temporal: temporal, Libraries: libraries, Bucket: objects, Keys: a.keys(), Expect: a.expect(),
 		AllowedOrigins: a.cfg.Origins(), ResourceURL: a.cfg.MCPURL, TemporalUIURL: a.stack.TemporalUIURL, Log: log, ReadOnly: readOnly,

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tartan-ai/tartan/internal/access"
+	"github.com/tartan-ai/tartan/internal/pattern/embed"
 	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
@@ -29,6 +30,12 @@ type Options struct {
 	Reconcile time.Duration // 0 is 30 s
 	// Snapshots is the folder in which indexes of the knowledge base are kept over restarts; "" keeps none.
 	Snapshots string
+	// Embedder makes the vectors of the knowledge base; nil is the built-in one.
+	Embedder embed.Embedder
+	// Grown is told how many bytes all indexes of the knowledge base hold, each time that one has been loaded or has grown much; nil tells nobody.
+	Grown func(bytes int64)
+	// Patience is how long a search waits for an index that is being loaded.
+	Patience time.Duration // 0 is 500 ms
 }
 
 func (o Options) withDefaults() Options {
@@ -43,6 +50,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Reconcile <= 0 {
 		o.Reconcile = 30 * time.Second
+	}
+	if o.Patience <= 0 {
+		o.Patience = 500 * time.Millisecond
 	}
 	return o
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/knowledge"
 	"github.com/tartan-ai/tartan/internal/knowledge/search"
+	"github.com/tartan-ai/tartan/internal/pattern/embed"
 	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
@@ -25,7 +27,12 @@ const (
 	indexHistory = 20_000
 	// indexBatch is how many revisions are read at a time.
 	indexBatch = 200
+	// loadWithin bounds a load of an index, and of what is done in the background.
+	loadWithin = 10 * time.Minute
 )
+
+// ErrLoading says that the index of a workspace is still being loaded.
+var ErrLoading = errors.New("the index of the knowledge base is still being loaded")
 
 // searches holds the indexes of the knowledge base by workspace. One is loaded on first use, from its snapshot if there is one,
 // and then follows the outbox.
@@ -43,9 +50,14 @@ type Searched struct {
 	stale     atomic.Bool   // something was published since it was last brought up to date
 	loaded    atomic.Bool
 	used      atomic.Int64
-	index     *search.Index
+
+	completing atomic.Bool // its vectors are being asked for
+	index      *search.Index
+	model      embed.Embedder // whose vectors the index has; nil for the built-in ones
+	dimension  int            // of the vectors of model
 
 	mu     sync.RWMutex
+	load   *load
 	spaces map[uuid.UUID]indexed
 	saved  time.Time // of the last snapshot
 	since  int       // revisions taken in since
@@ -58,13 +70,81 @@ type indexed struct {
 	Change   uuid.UUID `json:"change"` // that the revision came with
 }
 
-// Searched returns the index of a workspace as far as it is known, loading it on first use.
+func newSearched(l *Libraries, workspace uuid.UUID) *Searched {
+	return &Searched{l: l, workspace: workspace, loading: make(chan struct{}, 1), spaces: map[uuid.UUID]indexed{}}
+}
+
+// load is a load that goes on, or the last one.
+type load struct {
+	done chan struct{}
+	err  error // after done
+}
+
+// Searched returns the index of a workspace as far as it is known. On first use it is loaded, which goes on when the caller does not wait:
+// after Options.Patience, the error is ErrLoading.
 func (l *Libraries) Searched(ctx context.Context, workspace uuid.UUID) (*Searched, error) {
 	s := l.searches.take(l, workspace)
 	if s.loaded.Load() {
 		return s, nil
 	}
-	return s, s.refresh(ctx)
+	patience := time.NewTimer(l.o.Patience)
+	defer patience.Stop()
+	at := s.begin(ctx)
+	select {
+	case <-at.done:
+		return s, at.err
+	case <-patience.C:
+		return nil, ErrLoading
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// begin loads the index in the background, unless that goes on already.
+func (s *Searched) begin(ctx context.Context) *load {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.load != nil {
+		select {
+		case <-s.load.done:
+		default:
+			return s.load
+		}
+	}
+	at := &load{done: make(chan struct{})}
+	s.load = at
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadWithin)
+		defer cancel()
+		at.err = s.refresh(ctx)
+		close(at.done)
+		if at.err != nil {
+			s.l.log.Warn("knowledge not indexed", zap.Stringer("workspace_id", s.workspace), zap.Error(at.err))
+			return
+		}
+		s.cutOld(ctx)
+		s.complete(ctx)
+	}()
+	return at
+}
+
+// cutOld cuts entries into terms that were published before that was done with each publication, for the ranking in SQL.
+func (s *Searched) cutOld(ctx context.Context) {
+	s.mu.RLock()
+	spaces := slices.Collect(maps.Keys(s.spaces))
+	s.mu.RUnlock()
+	for _, id := range spaces {
+		for n := indexBatch; n == indexBatch; {
+			err := postgres.AsService(ctx, s.l.pool, func(tx pgx.Tx) (err error) {
+				n, err = postgres.IndexKnowledge(ctx, tx, s.workspace, id, indexBatch)
+				return err
+			})
+			if err != nil {
+				s.l.log.Warn("entries from before not indexed in the database", zap.Stringer("space_id", id), zap.Error(err))
+				break
+			}
+		}
+	}
 }
 
 func (a *searches) take(l *Libraries, workspace uuid.UUID) *Searched {
@@ -84,15 +164,22 @@ func (a *searches) take(l *Libraries, workspace uuid.UUID) *Searched {
 			}
 			delete(a.all, oldest)
 		}
-		s = &Searched{l: l, workspace: workspace, loading: make(chan struct{}, 1), index: search.New(search.Options{History: indexHistory}), spaces: map[uuid.UUID]indexed{}}
+		s = newSearched(l, workspace)
 		a.all[workspace] = s
 	}
 	s.used.Store(l.tick.Add(1))
 	return s
 }
 
-// Find searches the spaces named by their ids; what is given as Spaces in the request is not looked at.
-func (s *Searched) Find(readable []uuid.UUID, r search.Request) ([]search.Hit, error) {
+// Find searches the spaces named by their ids; what is given as Spaces in the request is not looked at. With a configured embedder, the vector
+// of the query comes from it; where it gives none, the note says so, and words alone rank.
+func (s *Searched) Find(ctx context.Context, readable []uuid.UUID, r search.Request) (hits []search.Hit, note string, err error) {
+	if s.model != nil && r.Vector == nil && !r.LexicalOnly {
+		r.Vector, note = s.vectorOf(ctx, r.Query.Text())
+		r.LexicalOnly = r.Vector == nil
+	} else if s.model == nil && s.l.o.Embedder != nil {
+		note = "the likeness of meaning is the built-in one: " + s.l.o.Embedder.Name() + " gave no vectors"
+	}
 	s.mu.RLock()
 	r.Spaces = r.Spaces[:0:0]
 	for _, id := range readable {
@@ -101,7 +188,8 @@ func (s *Searched) Find(readable []uuid.UUID, r search.Request) ([]search.Hit, e
 		}
 	}
 	s.mu.RUnlock()
-	return s.index.Search(r)
+	hits, err = s.index.Search(r)
+	return hits, note, err
 }
 
 // WaitFor waits until a space has been taken in up to a revision, so that a caller finds what she has published. It asks the
@@ -143,6 +231,7 @@ func (s *Searched) refresh(ctx context.Context) error {
 		return nil
 	}
 	if first {
+		s.prepare(ctx)
 		s.restore(ctx)
 	}
 	began := time.Now()
@@ -158,6 +247,9 @@ func (s *Searched) refresh(ctx context.Context) error {
 			zap.Int64("duration_ms", time.Since(began).Milliseconds()))
 	}
 	s.since += n
+	if first || s.since > saveAfter {
+		s.l.searches.weigh(s.l.o.Grown)
+	}
 	s.save(first)
 	return nil
 }
@@ -206,6 +298,7 @@ func (s *Searched) advanceSpace(ctx context.Context, sp postgres.Space) (n int, 
 	for first := true; first || at.Revision < sp.Revision; first = false {
 		var revisions []postgres.Revision
 		var texts map[string]string
+		var vectors map[string][]float32
 		if at.Revision < sp.Revision {
 			err := postgres.ReadAsService(ctx, s.l.pool, func(tx pgx.Tx) (err error) {
 				if revisions, err = postgres.RevisionsSince(ctx, tx, sp.ID, at.Revision, indexBatch); err != nil {
@@ -217,7 +310,9 @@ func (s *Searched) advanceSpace(ctx context.Context, sp postgres.Space) (n int, 
 						hashes = append(hashes, r.Hash)
 					}
 				}
-				texts, err = postgres.Bodies(ctx, tx, sp.ID, hashes)
+				if texts, err = postgres.Bodies(ctx, tx, sp.ID, hashes); err == nil && s.model != nil {
+					vectors, err = postgres.VectorsOf(ctx, tx, sp.ID, s.model.Name(), hashes)
+				}
 				return err
 			})
 			if err != nil {
@@ -228,7 +323,7 @@ func (s *Searched) advanceSpace(ctx context.Context, sp postgres.Space) (n int, 
 			}
 		}
 		for _, r := range revisions {
-			if err := s.take(r, texts[r.Hash]); err != nil {
+			if err := s.take(r, texts[r.Hash], vectors[r.Hash]); err != nil {
 				s.l.log.Warn("revision not indexed", zap.String("entry", r.Address()), zap.Int("revision", r.Number), zap.Error(err))
 			}
 			at.Revision, at.Change = r.SpaceRevision, r.ChangeID
@@ -242,7 +337,7 @@ func (s *Searched) advanceSpace(ctx context.Context, sp postgres.Space) (n int, 
 }
 
 // take puts a revision in. A text that was destroyed is as good as deleted.
-func (s *Searched) take(r postgres.Revision, text string) error {
+func (s *Searched) take(r postgres.Revision, text string, vector []float32) error {
 	if text == "" {
 		s.index.Delete(r.Space, r.Slug, r.RecordedAt)
 		return nil
@@ -251,7 +346,8 @@ func (s *Searched) take(r postgres.Revision, text string) error {
 	if err != nil {
 		return err
 	}
-	e := search.Entry{Space: r.Space, Slug: r.Slug, Revision: int64(r.Number), Type: d.Schema, Tags: tagsOf(d), Title: d.Title, Body: d.Body, RecordedAt: r.RecordedAt}
+	e := search.Of(d)
+	e.Space, e.Slug, e.Revision, e.RecordedAt, e.Vector = r.Space, r.Slug, int64(r.Number), r.RecordedAt, vector
 	if r.ValidFrom != nil {
 		e.ValidFrom = *r.ValidFrom
 	}
@@ -259,16 +355,6 @@ func (s *Searched) take(r postgres.Revision, text string) error {
 		e.ValidTo = *r.ValidTo
 	}
 	return s.index.Put(e)
-}
-
-func tagsOf(d knowledge.Document) (tags []string) {
-	list, _ := d.Metadata["tags"].([]any)
-	for _, t := range list {
-		if tag, ok := t.(string); ok && tag != "" {
-			tags = append(tags, tag)
-		}
-	}
-	return tags
 }
 
 // changed notes that something was published in a workspace, or in any of them.
@@ -280,6 +366,22 @@ func (a *searches) changed(workspace uuid.UUID) {
 			s.stale.Store(true)
 		}
 	}
+}
+
+// weigh tells how much all indexes hold.
+func (a *searches) weigh(tell func(bytes int64)) {
+	if tell == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	sum := int64(0)
+	for _, s := range a.all {
+		if s.loaded.Load() {
+			sum += s.index.Bytes()
+		}
+	}
+	tell(sum)
 }
 
 // behind are the indexes to catch up.
@@ -302,5 +404,6 @@ func (f *follower) catchUpSearches(ctx context.Context) {
 			f.l.log.Warn("knowledge not indexed; trying again", zap.Stringer("workspace_id", s.workspace), zap.Error(err))
 		}
 		cancel()
+		s.completeSoon(ctx)
 	}
 }

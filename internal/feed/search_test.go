@@ -32,12 +32,13 @@ func TestIndexOverRestarts(t *testing.T) {
 		s, err := p.libraries.Searched(ctx, admin.WorkspaceID)
 		require.NoError(t, err)
 		require.NoError(t, s.WaitFor(ctx, space.ID, after))
-		hits, err := s.Find([]uuid.UUID{space.ID}, search.Request{Query: search.PlainQuery(query), K: 10})
+		hits, note, err := s.Find(ctx, []uuid.UUID{space.ID}, search.Request{Query: search.PlainQuery(query), K: 10})
 		require.NoError(t, err)
+		require.Empty(t, note)
 		for _, h := range hits {
 			out = append(out, fmt.Sprintf("%s/%s@%d", h.Space, h.Slug, h.Revision))
 		}
-		none, err := s.Find(nil, search.Request{Query: search.PlainQuery(query), K: 10})
+		none, _, err := s.Find(ctx, nil, search.Request{Query: search.PlainQuery(query), K: 10})
 		require.NoError(t, err)
 		require.Empty(t, none, "who may read nothing finds nothing")
 		return out

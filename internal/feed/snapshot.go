@@ -35,7 +35,7 @@ func (s *Searched) restore(ctx context.Context) {
 	if s.l.o.Snapshots == "" {
 		return
 	}
-	index, spaces, err := readSnapshot(s.path())
+	index, spaces, err := s.readSnapshot(s.path())
 	if err == nil {
 		err = s.verify(ctx, spaces)
 	}
@@ -69,7 +69,7 @@ func (s *Searched) verify(ctx context.Context, spaces map[uuid.UUID]indexed) err
 	})
 }
 
-func readSnapshot(path string) (*search.Index, map[uuid.UUID]indexed, error) {
+func (s *Searched) readSnapshot(path string) (*search.Index, map[uuid.UUID]indexed, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
@@ -84,7 +84,7 @@ func readSnapshot(path string) (*search.Index, map[uuid.UUID]indexed, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	index, _, err := search.Read(r, search.Options{History: indexHistory})
+	index, _, err := search.Read(r, s.options())
 	return index, spaces, err
 }
 

@@ -82,6 +82,9 @@ func (s *Suite) readEntry(ctx context.Context, c Call, address string, number in
 	if number > 0 && when != (postgres.Moment{}) {
 		return out, invalid(`give either "revision" or a time`)
 	}
+	if err := s.settle(ctx, c, when.Recorded, nil); err != nil {
+		return out, err
+	}
 	err = s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
 		sp, err := s.spaceByName(ctx, tx, c, space)
 		if err != nil {

@@ -96,7 +96,13 @@ func (s *Suite) knowledgeHistory() Tool {
 		Description: "Log, diff, blame of an entry; a space as of a time; change sets.",
 	}, func(ctx context.Context, c Call, in historyArgs) (History, string, error) {
 		out := History{Notice: entryNotice}
-		err := s.inWorkspace(ctx, c, func(tx pgx.Tx) error { return s.history(ctx, tx, c, in, &out) })
+		if in.AsOf.set() {
+			in.AsOf = instant{at: in.AsOf.from(time.Now())}
+		}
+		err := s.settle(ctx, c, in.AsOf.at, nil)
+		if err == nil {
+			err = s.inWorkspace(ctx, c, func(tx pgx.Tx) error { return s.history(ctx, tx, c, in, &out) })
+		}
 		if errors.Is(err, postgres.ErrBadCursor) {
 			err = invalid("argument \"after\" is not the next of a page of this view")
 		}
@@ -120,7 +126,7 @@ func (s *Suite) history(ctx context.Context, tx pgx.Tx, c Call, in historyArgs, 
 		return err
 	}
 	if in.View == "list" {
-		rows, next, err := postgres.Entries(ctx, tx, postgres.ListEntries{Space: sp.ID, Prefix: slug, When: postgres.Moment{Recorded: in.AsOf.from(time.Now())}, Limit: in.Limit, After: in.After})
+		rows, next, err := postgres.Entries(ctx, tx, postgres.ListEntries{Space: sp.ID, Prefix: slug, When: postgres.Moment{Recorded: in.AsOf.at}, Limit: in.Limit, After: in.After})
 		for _, r := range rows {
 			out.Entries = append(out.Entries, revisionView(r))
 		}
@@ -136,7 +142,7 @@ func (s *Suite) history(ctx context.Context, tx pgx.Tx, c Call, in historyArgs, 
 	}
 	if in.To == 0 {
 		if in.To = current.Number; in.AsOf.set() {
-			r, err := postgres.EntryAt(ctx, tx, sp.ID, slug, postgres.Moment{Recorded: in.AsOf.from(time.Now())})
+			r, err := postgres.EntryAt(ctx, tx, sp.ID, slug, postgres.Moment{Recorded: in.AsOf.at})
 			if err != nil {
 				return noEntry(err, in.Entry)
 			}

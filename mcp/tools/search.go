@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/knowledge"
 	"github.com/tartan-ai/tartan/internal/knowledge/search"
 	"github.com/tartan-ai/tartan/internal/knowledge/validate"
@@ -33,6 +34,7 @@ type searchKnowledgeArgs struct {
 type Found struct {
 	Results []FoundEntry `json:"results"` // the best first
 	Omitted int          `json:"omitted,omitempty"`
+	Ranking string       `json:"ranking,omitempty"` // how it differs from the usual one, and why
 	Notice  string       `json:"notice"`
 }
 
@@ -70,23 +72,34 @@ func (s *Suite) find(ctx context.Context, c Call, in searchKnowledgeArgs) (Found
 	if s.Libraries == nil {
 		return out, unavailable("", "this server has no database")
 	}
-	index, err := s.Libraries.Searched(ctx, c.Caller.WorkspaceID)
-	if err == nil && in.After != "" {
-		err = s.awaitChange(ctx, c, in.After)
-	}
-	if err != nil {
-		return out, err
-	}
 	now := time.Now()
 	request := search.Request{Query: q, K: in.Limit, AsOf: in.AsOf.from(now), ValidAt: in.ValidAt.from(now)}
+	index, err := s.Libraries.Searched(ctx, c.Caller.WorkspaceID)
+	loading := errors.Is(err, feed.ErrLoading)
+	if err != nil && !loading {
+		return out, err
+	}
+	if in.After != "" {
+		if err := s.awaitChange(ctx, c, in.After, index); err != nil {
+			return out, err
+		}
+	}
+	if err := s.settle(ctx, c, request.AsOf, index); err != nil {
+		return out, err
+	}
 	err = s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
 		readable, err := postgres.ReadableSpaces(ctx, tx)
 		if err != nil {
 			return err
 		}
-		hits, err := index.Find(readable, request)
-		if errors.Is(err, search.ErrHistory) {
-			return invalid("%s", cut(err.Error(), 900))
+		var hits []search.Hit
+		past := false
+		if !loading {
+			hits, out.Ranking, err = index.Find(ctx, readable, request)
+			past = errors.Is(err, search.ErrHistory)
+		}
+		if loading || past {
+			hits, out.Ranking, err = s.rankInDatabase(ctx, tx, readable, request, loading)
 		}
 		if err != nil || len(hits) == 0 {
 			return err
@@ -99,12 +112,49 @@ func (s *Suite) find(ctx context.Context, c Call, in searchKnowledgeArgs) (Found
 		if err != nil {
 			return err
 		}
-		return s.present(ctx, tx, c, rows, hits, words(q.Text()), in.Tokens*bytesPerToken, &out)
+		return s.present(ctx, tx, c, rows, hits, q, in.Tokens*bytesPerToken, &out)
 	})
 	return out, err
 }
 
-func (s *Suite) present(ctx context.Context, tx pgx.Tx, c Call, rows []postgres.RevisionText, hits []search.Hit, words []string, room int, out *Found) error {
+// rankInDatabase ranks without the index, and says why and what is missing.
+func (s *Suite) rankInDatabase(ctx context.Context, tx pgx.Tx, readable []uuid.UUID, r search.Request, loading bool) ([]search.Hit, string, error) {
+	why, next := "the index does not reach back to that moment", "ask for a later moment"
+	if loading {
+		why, next = feed.ErrLoading.Error(), "try again in some seconds"
+	}
+	hits, err := postgres.RankKnowledge(ctx, tx, readable, r)
+	switch {
+	case errors.Is(err, search.ErrFiltered):
+		return nil, "", unavailable(next+", or for words alone", "%s, and without it phrases, filters and beginnings of words are not searched for", why)
+	case errors.Is(err, postgres.ErrUncut):
+		return nil, "", unavailable(next, "%s, and %s", why, postgres.ErrUncut)
+	}
+	return hits, "by words alone, from the database: " + why, err
+}
+
+// settle waits until all that was published up to a moment is committed, and in the index if there is one: an answer about the past never changes.
+func (s *Suite) settle(ctx context.Context, c Call, at time.Time, index *feed.Searched) error {
+	if at.IsZero() {
+		return nil
+	}
+	var revisions map[uuid.UUID]int64
+	err := s.inWorkspace(ctx, c, func(tx pgx.Tx) (err error) {
+		revisions, err = postgres.Settle(ctx, tx, at)
+		return err
+	})
+	if errors.Is(err, postgres.ErrFuture) {
+		return invalid("as_of: %s", cut(err.Error(), maxExample))
+	}
+	for space, revision := range revisions {
+		if err == nil && index != nil {
+			err = s.awaitRevision(ctx, index, space, revision)
+		}
+	}
+	return err
+}
+
+func (s *Suite) present(ctx context.Context, tx pgx.Tx, c Call, rows []postgres.RevisionText, hits []search.Hit, q search.Query, room int, out *Found) error {
 	served := map[uuid.UUID][]postgres.Served{}
 	for _, r := range rows {
 		if r.Text == "" {
@@ -116,7 +166,7 @@ func (s *Suite) present(ctx context.Context, tx pgx.Tx, c Call, rows []postgres.
 		}
 		i := slices.IndexFunc(hits, func(h search.Hit) bool { return h.Space == r.Space && h.Slug == r.Slug })
 		e := FoundEntry{
-			Entry: r.Address(), Title: cut(d.Title, maxExample), Type: d.Schema, Revision: r.Number, Snippet: snippet(d.Body, words), Score: rounded(hits[i].Score),
+			Entry: r.Address(), Title: cut(d.Title, maxExample), Type: d.Schema, Revision: r.Number, Snippet: snippet(d, q), Score: rounded(hits[i].Score),
 			By: r.Author.String(), At: stamp(r.RecordedAt), Resource: EntryURI(r.Address(), 0),
 		}
 		if room -= len(e.Snippet) + len(e.Title) + 2*len(e.Entry) + 200; room < 0 && len(out.Results) > 0 {
@@ -140,8 +190,8 @@ func servedOf(r postgres.Revision, text string) postgres.Served {
 	return postgres.Served{TextHash: hex.EncodeToString(sum[:]), EntryID: r.EntryID, Number: r.Number, Prints: validate.Prints(text)}
 }
 
-// awaitChange waits until the index has what a change set published.
-func (s *Suite) awaitChange(ctx context.Context, c Call, text string) error {
+// awaitChange waits until the index, if there is one, has what a change set published.
+func (s *Suite) awaitChange(ctx context.Context, c Call, text string, index *feed.Searched) error {
 	id, err := uuid.Parse(text)
 	if err != nil {
 		return noChange(text)
@@ -158,22 +208,50 @@ func (s *Suite) awaitChange(ctx context.Context, c Call, text string) error {
 		return err
 	case change.State != postgres.ChangePublished:
 		return invalid("change set %s is %s, not published", text, change.State)
+	case index == nil:
+		return nil
 	}
-	index, err := s.Libraries.Searched(ctx, c.Caller.WorkspaceID)
-	if err != nil {
-		return err
-	}
+	return s.awaitRevision(ctx, index, change.SpaceID, change.SpaceRevision)
+}
+
+func (s *Suite) awaitRevision(ctx context.Context, index *feed.Searched, space uuid.UUID, revision int64) error {
 	wait, cancel := context.WithTimeout(ctx, waitForWrite)
 	defer cancel()
-	if err = index.WaitFor(wait, change.SpaceID, change.SpaceRevision); errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return unavailable("Try again", "the index did not reach change set %s in %s", text, waitForWrite)
+	err := index.WaitFor(wait, space, revision)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return unavailable("Try again", "the index did not reach revision %d of the space in %s", revision, waitForWrite)
 	}
 	return err
+}
+
+// snippetSize is about how long a snippet is, in bytes.
+const snippetSize = 300
+
+// snippet is the part of a document that has most of the words of the query, with these marked as in Markdown.
+func snippet(d knowledge.Document, q search.Query) string {
+	found := q.Snippet(d.Body, search.Of(d).Language, snippetSize)
+	var b strings.Builder
+	if found.Start > 0 {
+		b.WriteString("... ")
+	}
+	at := 0
+	for _, m := range found.Marks {
+		b.WriteString(found.Text[at:m.Start] + "**" + found.Text[m.Start:m.End] + "**")
+		at = m.End
+	}
+	b.WriteString(found.Text[at:])
+	if found.Start+len(found.Text) < len(d.Body) {
+		b.WriteString(" ...")
+	}
+	return strings.TrimSpace(b.String())
 }
 
 func (f Found) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s. %s", plural(len(f.Results), "hit"), f.Notice)
+	if f.Ranking != "" {
+		fmt.Fprintf(&b, " Ranking: %s.", f.Ranking)
+	}
 	for _, r := range f.Results {
 		fmt.Fprintf(&b, "\n%s@%d (%s) %s: %s", r.Entry, r.Revision, r.Type, r.Title, cut(strings.Join(strings.Fields(r.Snippet), " "), 200))
 	}

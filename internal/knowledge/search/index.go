@@ -97,9 +97,6 @@ func (x *Index) Put(e Entry) error {
 	return nil
 }
 
-// Name says whose vectors the index holds.
-func (x *Index) Name() string { return x.embedder() }
-
 // Missing returns current entries that have no vector, at most so many: their vectors come from a configured embedder, with Complete.
 func (x *Index) Missing(most int) (out []Hit) {
 	x.mu.RLock()
@@ -221,6 +218,19 @@ func (x *Index) Compact() {
 		}
 		s.clip()
 	}
+}
+
+// Bytes returns about how much memory the index takes.
+func (x *Index) Bytes() (n int64) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, s := range x.segments {
+		n += int64(len(s.store.pieces)*pieceSize+len(s.vectors.blocks)*vectorRows*(s.vectors.stride+4)) + int64(s.docs.len()*40+len(s.docs.names)+4*len(s.heads.places))
+		for _, p := range s.terms {
+			n += int64(cap(p.data)+cap(p.positions)+24*cap(p.blocks)) + 160
+		}
+	}
+	return n
 }
 
 // Len returns the number of current entries.

@@ -8,6 +8,7 @@ import (
 
 // Snippet is a piece of a text that shows why it was found.
 type Snippet struct {
+	Start int // where it begins in the text, in bytes
 	Text  string
 	Marks []Mark // of the words asked for, in their order
 }
@@ -65,7 +66,7 @@ func (q Query) Snippet(text, lang string, size int) Snippet {
 		start = max(0, found[bestFrom].Start-size/5)
 	}
 	start, stop := cutWords(text, start, size)
-	out := Snippet{Text: text[start:stop]}
+	out := Snippet{Start: start, Text: text[start:stop]}
 	for _, m := range found {
 		if m.Start >= start && m.End <= stop {
 			out.Marks = append(out.Marks, Mark{m.Start - start, m.End - start})
