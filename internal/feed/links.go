@@ -83,13 +83,13 @@ func (l Linked) About(id pattern.ID) (found []*postgres.LinkedEntry) {
 }
 
 // Linked returns what the caller may know about the patterns of a library, from memory. Links to ids that a pattern had before
-// are followed. While the database is away it goes on with what is in memory.
-func (l *Libraries) Linked(ctx context.Context, caller access.Caller, entry *Entry) (Linked, error) {
+// are followed; lives says which ids are those of patterns now. While the database is away it goes on with what is in memory.
+func (l *Libraries) Linked(ctx context.Context, caller access.Caller, library postgres.Library, lives func(pattern.ID) bool) (Linked, error) {
 	view, err := l.linkView(ctx, caller.WorkspaceID)
 	if err != nil {
 		return Linked{}, err
 	}
-	ids := view.about[entry.Library.Name]
+	ids := view.about[library.Name]
 	if len(ids) == 0 {
 		return Linked{}, nil
 	}
@@ -97,16 +97,18 @@ func (l *Libraries) Linked(ctx context.Context, caller access.Caller, entry *Ent
 	if err != nil {
 		return Linked{}, err
 	}
-	about, err := l.today(ctx, view, entry, ids)
+	about, err := l.today(ctx, view, library, lives, ids)
 	return Linked{readable: readable, about: about}, err
 }
 
+// Lives says whether an id is that of a pattern now.
+func (e *Entry) Lives(id pattern.ID) bool {
+	_, ok := e.Index.Pattern(id)
+	return ok
+}
+
 // today turns ids in links into those that patterns have now. Only ids that are no patterns are asked for, once each.
-func (l *Libraries) today(ctx context.Context, view *linkView, entry *Entry, ids map[pattern.ID][]*postgres.LinkedEntry) (map[pattern.ID][]*postgres.LinkedEntry, error) {
-	lives := func(id pattern.ID) bool {
-		_, ok := entry.Index.Pattern(id)
-		return ok
-	}
+func (l *Libraries) today(ctx context.Context, view *linkView, library postgres.Library, lives func(pattern.ID) bool, ids map[pattern.ID][]*postgres.LinkedEntry) (map[pattern.ID][]*postgres.LinkedEntry, error) {
 	var retired, unknown []pattern.ID
 	view.mu.Lock()
 	defer view.mu.Unlock()
@@ -115,7 +117,7 @@ func (l *Libraries) today(ctx context.Context, view *linkView, entry *Entry, ids
 			continue
 		}
 		retired = append(retired, id)
-		h, ok := view.aliases[patternRef{entry.Library.ID, id}]
+		h, ok := view.aliases[patternRef{library.ID, id}]
 		if !ok || h.id != "" && !lives(h.id) || h.id == "" && time.Since(h.at) > askAgain {
 			unknown = append(unknown, id)
 		}
@@ -125,19 +127,19 @@ func (l *Libraries) today(ctx context.Context, view *linkView, entry *Entry, ids
 	}
 	if len(unknown) > 0 {
 		err := postgres.ReadAsService(ctx, l.pool, func(tx pgx.Tx) error {
-			rows, err := postgres.PatternsByID(ctx, tx, entry.Library.ID, unknown)
+			rows, err := postgres.PatternsByID(ctx, tx, library.ID, unknown)
 			for _, id := range unknown {
-				view.aliases[patternRef{entry.Library.ID, id}] = heir{rows[id].ID, time.Now()}
+				view.aliases[patternRef{library.ID, id}] = heir{rows[id].ID, time.Now()}
 			}
 			return err
 		})
 		if err != nil && !postgres.Unavailable(err) {
-			return nil, fmt.Errorf("follow links to former patterns of %s: %w", entry.Library.Name, err)
+			return nil, fmt.Errorf("follow links to former patterns of %s: %w", library.Name, err)
 		}
 	}
 	out := maps.Clone(ids)
 	for _, id := range retired {
-		if now := view.aliases[patternRef{entry.Library.ID, id}].id; now != "" {
+		if now := view.aliases[patternRef{library.ID, id}].id; now != "" {
 			out[now] = latestFirst(append(slices.Clone(out[now]), ids[id]...))
 		}
 	}

@@ -30,7 +30,7 @@ func (p *process) about(t *testing.T, caller access.Caller, library uuid.UUID, m
 	require.NoError(t, err)
 	var m template.Match
 	require.True(t, e.Index.Recognise([]byte(message), &m))
-	known, err := p.libraries.Linked(t.Context(), caller, e)
+	known, err := p.libraries.Linked(t.Context(), caller, e.Library, e.Lives)
 	require.NoError(t, err)
 	for _, l := range known.About(m.Pattern) {
 		out = append(out, l.Address()+" "+l.Title)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/bucket"
+	"github.com/tartan-ai/tartan/internal/knowledge"
 	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/pattern/series"
 	"github.com/tartan-ai/tartan/internal/postgres"
@@ -65,6 +66,7 @@ type recognizedSeries struct {
 		ID                  pattern.ID
 		Confidence, P       float64
 		Nearest             []struct{ Pattern string }
+		Knowledge           []struct{ Entry, Relation string }
 	}
 }
 
@@ -94,6 +96,16 @@ func TestSeriesOverMCP(t *testing.T) {
 	require.Empty(t, got.Windows[2].Pattern)
 	require.Less(t, got.Windows[2].P, series.Level)
 	require.Contains(t, text, "3 windows: 2 known, 1 unknown")
+	require.Empty(t, got.Windows[0].Knowledge)
+	ops := k.db.Space(t, one, "ops")
+	k.db.Publish(t, one, ops, "rising", &knowledge.Document{
+		Schema: "runbook", Title: "Rising load", Body: "Add a node.", Links: []knowledge.Link{{Relation: "explains", Target: "pattern:series/" + string(pattern.Fingerprint("rise"))}},
+	})
+	require.Eventually(t, func() bool {
+		got = recognizedSeries{}
+		c.into(t, &got, "recognize_series", `{"values":`+string(windows)+`}`)
+		return len(got.Windows[0].Knowledge) == 1 && got.Windows[0].Knowledge[0].Entry == "ops/rising" && got.Windows[1].Knowledge == nil
+	}, 10*time.Second, 10*time.Millisecond)
 
 	got = recognizedSeries{}
 	c.into(t, &got, "recognize_series", `{"values":[null,1,2,3,null,5,6.5,7,8,9,10,11,12]}`)

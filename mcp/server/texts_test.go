@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/internal/knowledge"
 	"github.com/tartan-ai/tartan/internal/local"
 	"github.com/tartan-ai/tartan/internal/pattern"
 	"github.com/tartan-ai/tartan/internal/pattern/template"
@@ -147,7 +149,8 @@ func newDurable(t *testing.T) *stack {
 
 func TestTextLibraries(t *testing.T) {
 	k := newDurable(t)
-	c := k.client(t, k.db.Workspace(t, "one"), true)
+	admin := k.db.Workspace(t, "one")
+	c := k.client(t, admin, true)
 	texts := []string{
 		"I forgot my password and cannot log in", "forgot password, can't log in", "My invoice shows the wrong amount", "wrong amount on invoice",
 	}
@@ -188,6 +191,15 @@ func TestTextLibraries(t *testing.T) {
 	refused := c.tool(t, "edit_pattern", `{"library":"texts","action":"pin","patterns":["`+id+`"]}`)
 	require.True(t, refused.IsError)
 	require.Contains(t, refused.Content[0].Text, "not changed by pin")
+
+	// An entry that explains the cluster comes along.
+	k.db.Publish(t, admin, k.db.Space(t, admin, "ops"), "login", &knowledge.Document{
+		Schema: "runbook", Title: "Locked out", Body: "Send a link.", Links: []knowledge.Link{{Relation: "explains", Target: "pattern:texts/" + id}},
+	})
+	require.Eventually(t, func() bool {
+		told := string(c.tool(t, "recognize", `{"library":"texts","lines":["Cannot log in, I forgot the password"]}`).Structured)
+		return strings.Contains(told, `"entry":"ops/login"`)
+	}, 20*time.Second, 10*time.Millisecond)
 
 	// More texts: what is in memory is left for what the database has.
 	c.into(t, &started, "cluster_texts", `{"lines":"the printer has no paper\nprinter is out of paper"}`)

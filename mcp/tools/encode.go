@@ -91,23 +91,24 @@ func encodePattern(b []byte, library string, entry *feed.Entry, row *tableRow) [
 
 // encodeKnown writes the entries that are about a pattern, as long as there is room.
 func encodeKnown(b []byte, about []*postgres.LinkedEntry, room int) []byte {
-	if len(about) == 0 {
-		return b
-	}
-	known := make([]knownEntry, 0, maxKnown)
-	for _, l := range about[:min(len(about), maxKnown)] {
-		known = append(known, knownEntry{
-			Entry: l.Address(), Title: cut(l.Title, maxValue), Type: l.Type, Relation: cut(l.Relation, 100), Revision: l.Number, By: l.Author.String(),
-			At: stamp(l.RecordedAt), Since: until(l.ValidFrom), Until: until(l.ValidTo),
-		})
-	}
-	for ; len(known) > 0; known = known[:len(known)-1] {
+	for known := knownEntries(about); len(known) > 0; known = known[:len(known)-1] {
 		text, err := json.Marshal(known)
 		if err == nil && (len(b)+len(text) <= room || len(known) == 1) {
 			return append(append(b, `,"knowledge":`...), text...)
 		}
 	}
 	return b
+}
+
+// knownEntries are the first of the entries, as a caller is told of them.
+func knownEntries(about []*postgres.LinkedEntry) (known []knownEntry) {
+	for _, l := range about[:min(len(about), maxKnown)] {
+		known = append(known, knownEntry{
+			Entry: l.Address(), Title: cut(l.Title, maxValue), Type: l.Type, Relation: cut(l.Relation, 100), Revision: l.Number, By: l.Author.String(),
+			At: stamp(l.RecordedAt), Since: until(l.ValidFrom), Until: until(l.ValidTo),
+		})
+	}
+	return known
 }
 
 // encodeNote writes in a few words what people said of a pattern: it is for whoever meets a line of it, and short because the

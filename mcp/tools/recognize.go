@@ -127,14 +127,17 @@ func (s *Suite) recognizeLines(ctx context.Context, c Call, in recognizeArgs) (R
 	r := recognitions.Get().(*recognition)
 	defer r.release()
 	r.run(entry, in)
-	r.linked = s.linked(ctx, c, entry)
+	r.linked = s.linked(ctx, c, entry.Library, entry.Lives)
 	structured := r.encode(in.Library, entry, in)
 	return Result{Text: r.text(), Structured: structured}, nil
 }
 
 // linked is what the caller may know about the patterns of a library. Recognizing goes on without it.
-func (s *Suite) linked(ctx context.Context, c Call, entry *feed.Entry) feed.Linked {
-	known, err := s.Libraries.Linked(ctx, c.Caller, entry)
+func (s *Suite) linked(ctx context.Context, c Call, library postgres.Library, lives func(pattern.ID) bool) feed.Linked {
+	if s.Libraries == nil {
+		return feed.Linked{}
+	}
+	known, err := s.Libraries.Linked(ctx, c.Caller, library, lives)
 	if err != nil && ctx.Err() == nil && s.Log != nil {
 		s.Log.Warn("recognized without knowledge", zap.Error(err))
 	}

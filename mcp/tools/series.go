@@ -79,6 +79,8 @@ type seriesAnswer struct {
 	Nearest    []candidate `json:"nearest,omitempty"`
 	Why        string      `json:"why,omitempty"`
 	Error      string      `json:"error,omitempty"`
+
+	Knowledge []knownEntry `json:"knowledge,omitempty"` // entries that link to it, the latest first; with the first window that is of it
 }
 
 type candidate struct {
@@ -94,17 +96,28 @@ func (s *Suite) recognizeSeries() Tool {
 		Name: "recognize_series", Title: "Recognize series", Role: viewer, ReadOnly: true, Idempotent: true,
 		Description: "Say which known shape each window of numbers is, or that it is unknown. Any length.",
 	}, func(ctx context.Context, c Call, in recognizeSeriesArgs) (recognizedSeries, string, error) {
-		model, r, notes, err := s.recogniser(ctx, c, in.Library)
+		lib, model, r, notes, err := s.recogniser(ctx, c, in.Library)
 		if err != nil {
 			return recognizedSeries{}, "", err
 		}
 		out := recognizedSeries{Library: in.Library, Version: model.Version, Windows: []seriesAnswer{}}
+		told := map[pattern.ID]bool{} // patterns of the recogniser; true for those whose entries were told
+		for _, class := range r.Classes() {
+			told[pattern.Fingerprint(class.Name)] = false
+		}
+		linked := s.linked(ctx, c, lib, func(id pattern.ID) bool {
+			_, ok := told[id]
+			return ok
+		})
 		for _, window := range in.Values {
 			if err := ctx.Err(); err != nil {
 				return out, "", err
 			}
 			a := answerSeries(r, window, len(in.Values) <= explained)
 			a.Name = notes[a.ID].Name
+			if a.ID != "" && !told[a.ID] {
+				a.Knowledge, told[a.ID] = knownEntries(linked.About(a.ID)), true
+			}
 			out.Windows = append(out.Windows, a)
 		}
 		return out, out.text(), nil
@@ -153,11 +166,10 @@ func (r recognizedSeries) text() string {
 
 // recogniser returns the one that a library answers with. Its row is looked up as the caller, so that nobody reads a
 // library of another workspace from memory.
-func (s *Suite) recogniser(ctx context.Context, c Call, library string) (model postgres.SeriesModel, r *series.Recogniser, notes map[pattern.ID]postgres.Note, err error) {
+func (s *Suite) recogniser(ctx context.Context, c Call, library string) (lib postgres.Library, model postgres.SeriesModel, r *series.Recogniser, notes map[pattern.ID]postgres.Note, err error) {
 	const train = "Train it with train_series"
 	err = s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
-		lib, err := s.libraryByName(ctx, tx, c, library)
-		if err != nil {
+		if lib, err = s.libraryByName(ctx, tx, c, library); err != nil {
 			return err
 		}
 		if lib.Kind != kindOfSeries {
@@ -173,10 +185,10 @@ func (s *Suite) recogniser(ctx context.Context, c Call, library string) (model p
 		return err
 	})
 	if err != nil {
-		return model, nil, nil, err
+		return lib, model, nil, nil, err
 	}
 	if s.Bucket == nil {
-		return model, nil, nil, unavailable("Set TARTAN_BUCKET_URL", "this server has no bucket to read recognisers from")
+		return lib, model, nil, nil, unavailable("Set TARTAN_BUCKET_URL", "this server has no bucket to read recognisers from")
 	}
 	r, err = s.models().Get(model.ModelKey, func() ([]byte, error) { return s.Bucket.ReadAll(ctx, model.ModelKey, series.MaxEncoded) })
 	switch {
@@ -185,7 +197,7 @@ func (s *Suite) recogniser(ctx context.Context, c Call, library string) (model p
 	case errors.Is(err, series.ErrVersion):
 		err = invalid("the recogniser of library %s is of another version of Tartan; train it again", short(library))
 	}
-	return model, r, notes, err
+	return lib, model, r, notes, err
 }
 
 // models is the cache of recognisers, made at its first use.

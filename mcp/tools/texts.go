@@ -161,6 +161,10 @@ func (s *Suite) recognizeTexts(ctx context.Context, c Call, in recognizeArgs) (R
 		Names: func(id pattern.ID) string { return x.notes[id].Name },
 		Notes: func(id pattern.ID) postgres.Note { return x.notes[id] },
 	}
+	r.linked = s.linked(ctx, c, x.row, func(id pattern.ID) bool {
+		_, ok := x.texts[id]
+		return ok
+	})
 	structured := r.encode(in.Library, entry, in)
 	return Result{Text: r.text(), Structured: structured}, nil
 }
