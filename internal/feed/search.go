@@ -140,7 +140,7 @@ func (s *Searched) cutOld(ctx context.Context) {
 				return err
 			})
 			if err != nil {
-				s.l.log.Warn("entries from before not indexed in the database", zap.Stringer("space_id", id), zap.Error(err))
+				s.l.log.Warn("entries from before not indexed in the database", zap.Stringer("space", id), zap.Error(err))
 				break
 			}
 		}

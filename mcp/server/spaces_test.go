@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/knowledge"
+	"github.com/tartan-ai/tartan/internal/knowledge/search/synth"
 	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/mcp/tools"
 )
@@ -194,4 +197,38 @@ func BenchmarkSearchKnowledge(b *testing.B) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+}
+
+// BenchmarkFindable publishes an entry and asks over HTTP until it is found, beside TARTAN_SEARCH_ENTRIES others, 300 unless set.
+func BenchmarkFindable(b *testing.B) {
+	n := 300
+	if s := os.Getenv("TARTAN_SEARCH_ENTRIES"); s != "" {
+		var err error
+		n, err = strconv.Atoi(s)
+		require.NoError(b, err)
+	}
+	k := newStack(b)
+	admin := k.db.Workspace(b, "bench")
+	open := k.db.Space(b, admin, "ops")
+	m := synth.New(nil, 1)
+	for i := range n {
+		e := m.Entry("ops", i)
+		k.db.Publish(b, admin, open, e.Slug, doc(e.Title, e.Body))
+	}
+	c := k.client(b, admin, true)
+	var took []time.Duration
+	for i := 0; b.Loop(); i++ {
+		slug, word := fmt.Sprintf("new-%d", i), fmt.Sprintf("number%dth", i)
+		k.db.Publish(b, admin, open, slug, doc("New", "It says "+word+"."))
+		begun := time.Now()
+		var found tools.Found
+		for len(found.Results) == 0 {
+			found = tools.Found{}
+			c.into(b, &found, "search_knowledge", `{"query":"`+word+`"}`)
+		}
+		took = append(took, time.Since(begun))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*95/100].Microseconds())/1000, "p95-ms")
 }
