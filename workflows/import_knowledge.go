@@ -209,6 +209,9 @@ func (i *bringIn) review(ctx workflow.Context, change uuid.UUID) error {
 	if len(i.state.Review) < maxListed {
 		i.state.Review = append(i.state.Review, change)
 	}
+	if workflow.GetVersion(ctx, "reviews-outlive-imports", workflow.DefaultVersion, 1) >= 1 {
+		ctx, _ = workflow.NewDisconnectedContext(ctx) // the context of the batches ends with them, and would cancel the review
+	}
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: ChangeWorkflowID(i.in.Caller.WorkspaceID, change), TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
