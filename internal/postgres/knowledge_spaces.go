@@ -86,8 +86,19 @@ func Spaces(ctx context.Context, q Querier, workspaceID uuid.UUID) ([]Space, err
 // ErrExists says that there is one of that name already.
 var ErrExists = errors.New("exists already")
 
-// CreateSpace makes a space; who makes a restricted one is a reviewer in it. An editor of the workspace may. The error is
-// ErrExists where there is one of that name, which the caller may be unable to see.
+// ErrName says that a space cannot have the name, and not why: it may be reserved, or that of a space hidden from the caller.
+var ErrName = errors.New("the name is not available")
+
+// reserved are no names of spaces. They are what addresses, commands and whole knowledge bases are called, and refused as
+// the names of hidden spaces are: so that a refusal is no proof of one.
+var reserved = map[string]bool{
+	"admin": true, "all": true, "api": true, "attachments": true, "confidential": true, "default": true, "entry": true, "fetch": true, "hidden": true, "knowledge": true,
+	"legal-hold": true, "new": true, "none": true, "null": true, "pattern": true, "patterns": true, "private": true, "root": true, "search": true, "service": true,
+	"space": true, "spaces": true, "system": true, "tag": true, "tags": true, "tartan": true, "workspace": true,
+}
+
+// CreateSpace makes a space; who makes a restricted one is a reviewer in it. An editor of the workspace may; others get
+// ErrDenied, whatever the name. The error is ErrName where there is one of that name or the name is reserved.
 func CreateSpace(ctx context.Context, q Querier, s Space) (Space, error) {
 	if len(s.Policy) == 0 {
 		s.Policy = json.RawMessage("{}")
@@ -104,8 +115,8 @@ func CreateSpace(ctx context.Context, q Querier, s Space) (Space, error) {
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) on conflict do nothing`, // naming the columns would ask for the right to read the new row, which comes with it
 		s.ID, s.WorkspaceID, s.Name, s.Title, s.Restricted, s.Approvals, s.SelfReview, s.Policy, s.RemindAfter, s.ExpireAfter,
 		positive(s.StaleAfter), positive(s.Retention), s.LegalHold, s.CreatedBy)
-	if err == nil && tag.RowsAffected() == 0 {
-		err = ErrExists
+	if err == nil && (tag.RowsAffected() == 0 || reserved[s.Name]) { // only now: who may not create learns no more of reserved names than of others
+		err = ErrName
 	}
 	if err != nil {
 		return Space{}, fmt.Errorf("create space %s: %w", s.Name, known(err))

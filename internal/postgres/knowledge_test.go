@@ -98,6 +98,41 @@ func TestARestrictedSpaceIsInvisible(t *testing.T) {
 	}))
 }
 
+// Making a space tells neither a viewer nor an editor of one that is hidden: the answer is that to a free name, or to a reserved one.
+func TestNamesOfHiddenSpaces(t *testing.T) {
+	t.Parallel()
+	ctx, db := t.Context(), testdb.New(t)
+	owner := db.Workspace(t, "one")
+	db.Space(t, owner, "secret", func(s *postgres.Space) { s.Restricted = true })
+	answer := func(caller access.Caller, name string) error {
+		return postgres.InWorkspace(ctx, db.Pool, caller, func(tx pgx.Tx) error {
+			_, err := postgres.CreateSpace(ctx, tx, postgres.Space{WorkspaceID: caller.WorkspaceID, Name: name, CreatedBy: caller.UserID})
+			return err
+		})
+	}
+	words := func(err error, name string) string {
+		require.Error(t, err)
+		return strings.ReplaceAll(err.Error(), name, "NAME")
+	}
+	viewer, editor := db.Member(t, owner.WorkspaceID, access.Viewer), db.Member(t, owner.WorkspaceID, access.Editor)
+	hidden := answer(viewer, "secret")
+	require.ErrorIs(t, hidden, postgres.ErrDenied)
+	require.Equal(t, words(hidden, "secret"), words(answer(viewer, "free"), "free"))
+	require.Equal(t, words(hidden, "secret"), words(answer(viewer, "pattern"), "pattern"))
+
+	hidden = answer(editor, "secret")
+	require.ErrorIs(t, hidden, postgres.ErrName)
+	require.Equal(t, words(hidden, "secret"), words(answer(editor, "pattern"), "pattern"))
+	require.Equal(t, words(hidden, "secret"), words(answer(editor, "confidential"), "confidential"))
+	require.NoError(t, answer(editor, "free"))
+	require.Equal(t, words(hidden, "secret"), words(answer(editor, "free"), "free"), "nor does one that she sees get another answer")
+	require.NoError(t, postgres.InWorkspace(ctx, db.Pool, owner, func(tx pgx.Tx) error {
+		all, err := postgres.Spaces(ctx, tx, owner.WorkspaceID)
+		require.Len(t, all, 2, "what was refused is not there")
+		return err
+	}))
+}
+
 // What was published cannot be changed by anybody, the database's owner included, and goes only with its space.
 func TestKnowledgeIsImmutable(t *testing.T) {
 	t.Parallel()
