@@ -48,11 +48,14 @@ var outputs = []struct {
 	{command: "recognize", value: answer{}, lines: true},
 	{command: "knowledge search", value: tools.Found{}},
 	{command: "knowledge get", value: tools.Entry{}},
-	{command: "knowledge propose, edit, link, review, resolve and restore", value: tools.Change{}},
+	{command: "knowledge propose, edit, link, review, amend, resolve and restore", value: tools.Change{}},
 	{command: "knowledge validate", value: tools.Verdict{}},
 	{command: "knowledge history, diff and blame", value: tools.History{}},
 	{command: "knowledge import", value: importView{}},
 	{command: "knowledge export", value: exportedView{}},
+	{command: "knowledge export --git", value: gitView{}},
+	{command: "knowledge tag", value: tagsView{}},
+	{command: "knowledge excise", value: excisionView{}},
 	{command: "knowledge status", value: knowledgeStatusView{}},
 	{command: "workflows list", value: struct {
 		Workflows []runView `json:"workflows"`

@@ -25,8 +25,8 @@ func (a *app) knowledgeCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.knowledgeSearch(), a.knowledgeGet(), a.knowledgePropose(), a.knowledgeEdit(), a.knowledgeValidate(), a.knowledgeReview(), a.knowledgeResolve(), a.knowledgeLink())
-	c.AddCommand(a.knowledgeHistory(), a.knowledgeDiff(), a.knowledgeBlame(), a.knowledgeRestore(), a.knowledgeImport(), a.knowledgeExport(), a.knowledgeStatus(), a.knowledgeSpace())
+	c.AddCommand(a.knowledgeSearch(), a.knowledgeGet(), a.knowledgePropose(), a.knowledgeEdit(), a.knowledgeValidate(), a.knowledgeReview(), a.knowledgeAmend(), a.knowledgeResolve(), a.knowledgeLink())
+	c.AddCommand(a.knowledgeHistory(), a.knowledgeDiff(), a.knowledgeBlame(), a.knowledgeRestore(), a.knowledgeImport(), a.knowledgeExport(), a.knowledgeStatus(), a.knowledgeSpace(), a.knowledgeTag(), a.knowledgeExcise())
 	return c
 }
 

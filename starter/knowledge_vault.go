@@ -209,24 +209,41 @@ type exportedView struct {
 }
 
 func (a *app) knowledgeExport() *cobra.Command {
-	var asOf string
+	var asOf, tag, branch string
+	var git bool
 	c := &cobra.Command{
 		Use:   "export SPACE FOLDER|FILE.jsonl",
-		Short: "Write the entries of a space as a folder of Markdown, or as JSON lines",
-		Long:  "Write the entries of a space as a folder of Markdown, byte for byte as they were brought in, or as JSON lines where the name ends in .jsonl.",
-		Args:  exactly(2, "a space, and a folder or a file"),
-		RunE:  func(c *cobra.Command, args []string) error { return a.exportVault(c.Context(), args[0], args[1], asOf) },
+		Short: "Write the entries of a space as a folder of Markdown, as JSON lines, or as a git repository",
+		Long: "Write the entries of a space as a folder of Markdown, byte for byte as they were brought in, or as JSON lines where the name ends in .jsonl.\n" +
+			"With --git, write its history as a git repository with one commit a change set; done again, it adds what was published since.",
+		Example: "  tartan knowledge export notes ./out\n" +
+			"  tartan knowledge export notes ./history --git\n" +
+			"  tartan knowledge export notes - --git | git fast-import",
+		Args: exactly(2, "a space, and a folder or a file"),
+		RunE: func(c *cobra.Command, args []string) error {
+			at, err := parseTime(asOf, time.Now())
+			switch {
+			case err != nil:
+				return err
+			case tag != "" && (git || asOf != ""):
+				return usage("give one of --tag, --as-of and --git; --git takes --as-of")
+			case git:
+				return a.exportGit(c.Context(), args[0], args[1], branch, at)
+			case c.Flags().Changed("branch"):
+				return usage("--branch is for --git")
+			}
+			return a.exportVault(c.Context(), args[0], args[1], tag, at)
+		},
 	}
 	c.Flags().StringVar(&asOf, "as-of", "", "as it was published then: a time, or an age such as 24h or 7d")
+	c.Flags().StringVar(&tag, "tag", "", "what the tag names")
+	c.Flags().BoolVar(&git, "git", false, "write the history as a git repository; - as the folder is a stream for git fast-import")
+	c.Flags().StringVar(&branch, "branch", "main", "branch of the repository")
 	return c
 }
 
-func (a *app) exportVault(ctx context.Context, space, to, asOf string) error {
-	at, err := parseTime(asOf, time.Now())
-	if err != nil {
-		return err
-	}
-	entries, err := a.entries(ctx, space, postgres.Moment{Recorded: at})
+func (a *app) exportVault(ctx context.Context, space, to, tag string, at time.Time) error {
+	entries, err := a.entries(ctx, space, tag, postgres.Moment{Recorded: at})
 	if err != nil {
 		return err
 	}
@@ -251,39 +268,56 @@ func (a *app) exportVault(ctx context.Context, space, to, asOf string) error {
 	return a.table([][]string{{"SPACE", "TO", "ENTRIES"}, {space, to, count(int64(len(entries)))}})
 }
 
-// entries reads all entries of a space at a moment.
-func (a *app) entries(ctx context.Context, space string, at postgres.Moment) (out []vault.Entry, err error) {
+// entries reads all entries of a space at a moment, or those that a tag names.
+func (a *app) entries(ctx context.Context, space, tag string, at postgres.Moment) (out []vault.Entry, err error) {
 	err = a.inSpace(ctx, space, func(tx pgx.Tx, s postgres.Space) error {
-		for after := ""; ; {
-			rows, next, err := postgres.Entries(ctx, tx, postgres.ListEntries{Space: s.ID, When: at, Limit: 500, After: after})
+		if tag != "" {
+			rows, err := postgres.TagEntries(ctx, tx, s.ID, tag, "")
 			if err != nil {
-				return err
+				return notFound(err, "tag "+tag+" of space "+space, "tartan knowledge tag "+space)
 			}
-			hashes := make([]string, len(rows))
-			for i, r := range rows {
-				hashes[i] = r.Hash
-			}
-			texts, err := postgres.Bodies(ctx, tx, s.ID, hashes)
-			if err != nil {
-				return err
-			}
-			for _, r := range rows {
-				text, ok := texts[r.Hash]
-				if !ok {
-					continue // destroyed
-				}
-				d, err := knowledge.Parse([]byte(text))
-				if err != nil {
+			for page := range slices.Chunk(rows, 500) {
+				if out, err = withTexts(ctx, tx, s, page, out); err != nil {
 					return err
 				}
-				out = append(out, vault.Entry{Slug: r.Slug, Document: d})
 			}
-			if after = next; next == "" {
-				return nil
+			return nil
+		}
+		for after := ""; ; {
+			rows, next, err := postgres.Entries(ctx, tx, postgres.ListEntries{Space: s.ID, When: at, Limit: 500, After: after})
+			if err == nil {
+				out, err = withTexts(ctx, tx, s, rows, out)
+			}
+			if after = next; err != nil || next == "" {
+				return err
 			}
 		}
 	})
 	return out, err
+}
+
+// withTexts adds the documents of revisions. Those that were destroyed are left out.
+func withTexts(ctx context.Context, tx pgx.Tx, s postgres.Space, rows []postgres.Revision, out []vault.Entry) ([]vault.Entry, error) {
+	hashes := make([]string, len(rows))
+	for i, r := range rows {
+		hashes[i] = r.Hash
+	}
+	texts, err := postgres.Bodies(ctx, tx, s.ID, hashes)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		text, ok := texts[r.Hash]
+		if !ok {
+			continue
+		}
+		d, err := knowledge.Parse([]byte(text))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, vault.Entry{Slug: r.Slug, Document: d})
+	}
+	return out, nil
 }
 
 // writeVault writes notes into a folder that has no files of their names.
@@ -349,8 +383,8 @@ func (a *app) createSpace(ctx context.Context, s postgres.Space) error {
 		_, err := postgres.CreateSpace(ctx, tx, s)
 		return err
 	})
-	if errors.Is(err, postgres.ErrExists) {
-		return &failure{code: codeUsage, what: "the name " + s.Name + " is taken", next: "tartan knowledge status"}
+	if errors.Is(err, postgres.ErrName) {
+		return &failure{code: codeUsage, what: "the name " + s.Name + " is not available", next: "choose another; tartan knowledge status lists the spaces that you may see"}
 	}
 	return err
 }

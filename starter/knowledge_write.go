@@ -68,24 +68,30 @@ func (a *app) knowledgeValidate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var out tools.Verdict
-			if err := a.knows(c.Context(), "validate_change", in, &out); err != nil {
-				return err
-			}
-			if a.json() {
-				err = a.printJSON(out)
-			} else {
-				err = a.table([][]string{{"VERDICT", "MEANS"}, {out.Verdict, out.Means}})
-				a.printEntryFindings(out.Findings)
-			}
-			if err == nil && out.Verdict == "block" {
-				err = &failure{code: codeFailure, what: args[0] + " would be rejected", next: "mend what is reported"}
-			}
-			return err
+			return a.verdict(c.Context(), args[0], in)
 		},
 	}
 	w.flags(c)
 	return c
+}
+
+// verdict prints what validation says of changes. What would be rejected is a failure.
+func (a *app) verdict(ctx context.Context, entry string, in arguments) error {
+	var out tools.Verdict
+	err := a.knows(ctx, "validate_change", in, &out)
+	if err != nil {
+		return err
+	}
+	if a.json() {
+		err = a.printJSON(out)
+	} else {
+		err = a.table([][]string{{"VERDICT", "MEANS"}, {out.Verdict, out.Means}})
+		a.printEntryFindings(out.Findings)
+	}
+	if err == nil && out.Verdict == "block" {
+		err = &failure{code: codeFailure, what: entry + " would be rejected", next: "mend what is reported"}
+	}
+	return err
 }
 
 // proposal is the argument of a tool that takes changes: one, of what the flags and the file say.

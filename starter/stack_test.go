@@ -37,6 +37,7 @@ type shell struct {
 	t      *testing.T
 	dir    string
 	editor string
+	token  string // of another than the owner of the data folder
 }
 
 func (s shell) run(in string, args ...string) (stdout, stderr string, code int) {
@@ -51,6 +52,8 @@ func (s shell) run(in string, args ...string) (stdout, stderr string, code int) 
 				return filepath.Join(s.dir, "none.toml"), true
 			case "EDITOR":
 				return s.editor, s.editor != ""
+			case "TARTAN_TOKEN":
+				return s.token, s.token != ""
 			}
 			return "", false
 		},
@@ -129,6 +132,7 @@ func TestStack(t *testing.T) {
 	compareSlots(t, s)
 	analyse(t, s, id, logFile)
 	writeKnowledge(t, s, dir, id)
+	keepKnowledge(t, s, dir)
 
 	var findings []finding
 	out, errs, code := s.run("", "doctor", "--output", "json")

@@ -63,6 +63,8 @@ func TestARestrictedSpaceIsNotThere(t *testing.T) {
 			{"get_knowledge", `{"entry":"secret/s0"}`},
 			{"get_knowledge", `{"entry":"ops/e0"}`},
 			{"knowledge_history", `{"entry":"secret","view":"list"}`},
+			{"knowledge_history", `{"entry":"secret","view":"tags"}`},
+			{"knowledge_history", `{"entry":"ops","view":"tags"}`},
 			{"knowledge_history", `{"view":"changes"}`},
 			{"knowledge_history", `{"entry":"ops","view":"list"}`},
 			{"recognize", `{"lines":["disk sda1 is full"],"detail":"summary"}`},
@@ -231,4 +233,21 @@ func BenchmarkFindable(b *testing.B) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(took[len(took)*95/100].Microseconds())/1000, "p95-ms")
+}
+
+// TestTagsAreListed lists the named snapshots of a space.
+func TestTagsAreListed(t *testing.T) {
+	t.Parallel()
+	k := newStack(t)
+	admin := k.db.Workspace(t, "one")
+	open := k.db.Space(t, admin, "ops")
+	k.db.Publish(t, admin, open, "disk", doc("Disk", "The first text."))
+	require.NoError(t, postgres.InWorkspace(t.Context(), k.db.Pool, admin, func(tx pgx.Tx) error {
+		_, err := postgres.CreateTag(t.Context(), tx, open, "v1", "as audited", admin.UserID)
+		return err
+	}))
+	var h tools.History
+	k.client(t, admin, true).into(t, &h, "knowledge_history", `{"entry":"ops","view":"tags"}`)
+	require.Len(t, h.Tags, 1)
+	require.Equal(t, []any{"v1", 1, "as audited"}, []any{h.Tags[0].Tag, h.Tags[0].Entries, h.Tags[0].Note})
 }

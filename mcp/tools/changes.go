@@ -190,8 +190,8 @@ func (s *Suite) spaceOf(ctx context.Context, tx pgx.Tx, c Call, drafts draftList
 		return sp, err
 	}
 	sp, err = postgres.CreateSpace(ctx, tx, postgres.Space{WorkspaceID: c.Caller.WorkspaceID, Name: name, CreatedBy: c.Caller.UserID})
-	if errors.Is(err, postgres.ErrExists) {
-		return sp, &Error{Kind: Denied, Message: "the name " + short(name) + " is taken", Next: "Choose another space, or ask an admin of the workspace"}
+	if errors.Is(err, postgres.ErrName) {
+		return sp, &Error{Kind: Denied, Message: "the name " + short(name) + " is not available", Next: "Choose another space"}
 	}
 	return sp, err
 }

@@ -22,8 +22,8 @@ import (
 const maxBlamed = 10_000
 
 type historyArgs struct {
-	Entry  string  `json:"entry" doc:"space/slug" note:"Or a space, for list and changes. Needed for all but changes, which without it are those of all spaces"`
-	View   string  `json:"view" enum:"log|diff|blame|list|changes" default:"log" note:"log: the revisions of an entry; diff: from one revision to another; blame: the revision that each line and field is from; list: the entries of a space; changes: change sets, or one by change"`
+	Entry  string  `json:"entry" doc:"space/slug" note:"Or a space, for list, tags and changes. Needed for all but changes, which without it are those of all spaces"`
+	View   string  `json:"view" enum:"log|diff|blame|list|tags|changes" default:"log" note:"log: the revisions of an entry; diff: from one revision to another; blame: the revision that each line and field is from; list: the entries of a space; tags: its named snapshots, for restore_knowledge; changes: change sets, or one by change"`
 	Change string  `json:"change" note:"Id of a change set, to see it whole"`
 	From   int     `json:"from" min:"1" max:"2147483647" note:"For diff, the number of a revision; the one before to if left out"`
 	To     int     `json:"to" min:"1" max:"2147483647" note:"For diff and blame; the current one if left out"`
@@ -39,6 +39,7 @@ type History struct {
 	Entries   []RevisionView  `json:"entries,omitempty" schema:"brief"` // by slug
 	Diff      *DiffView       `json:"diff,omitempty"`
 	Blame     []BlameView     `json:"blame,omitempty" schema:"brief"` // lines in order, then fields
+	Tags      []TagView       `json:"tags,omitempty" schema:"brief"`  // the newest first
 	Changes   []ChangeSummary `json:"changes,omitempty" schema:"brief"`
 	Change    json.RawMessage `json:"change,omitempty"` // as propose_change answers
 	Next      string          `json:"next,omitempty"`
@@ -80,6 +81,16 @@ type BlameView struct {
 	Change   string `json:"change"`
 }
 
+// TagView is a named snapshot of a space.
+type TagView struct {
+	Tag      string `json:"tag"`
+	Note     string `json:"note,omitempty"`
+	Entries  int    `json:"entries"`
+	Revision int64  `json:"revision"` // of the space
+	By       string `json:"by"`
+	At       string `json:"at"`
+}
+
 // ChangeSummary is a change set in a list.
 type ChangeSummary struct {
 	Change string `json:"change"`
@@ -93,7 +104,7 @@ type ChangeSummary struct {
 func (s *Suite) knowledgeHistory() Tool {
 	return define[historyArgs, History](Tool{
 		Name: "knowledge_history", Title: "History", Role: viewer, ReadOnly: true, Idempotent: true,
-		Description: "Log, diff, blame of an entry; a space as of a time; change sets.",
+		Description: "Log, diff, blame; a space as of a time; change sets.",
 	}, func(ctx context.Context, c Call, in historyArgs) (History, string, error) {
 		out := History{Notice: entryNotice}
 		if in.AsOf.set() {
@@ -118,11 +129,18 @@ func (s *Suite) history(ctx context.Context, tx pgx.Tx, c Call, in historyArgs, 
 		return s.listChanges(ctx, tx, c, in, out)
 	}
 	name, slug, _ := strings.Cut(in.Entry, "/")
-	if in.Entry == "" || slug == "" && in.View != "list" {
+	if in.Entry == "" || slug == "" && in.View != "list" && in.View != "tags" {
 		return invalid(`view %s needs the argument "entry": space/slug`, in.View)
 	}
 	sp, err := s.spaceByName(ctx, tx, c, name)
 	if err != nil {
+		return err
+	}
+	if in.View == "tags" {
+		tags, err := postgres.Tags(ctx, tx, sp.ID)
+		for _, t := range tags[:min(len(tags), in.Limit)] {
+			out.Tags = append(out.Tags, TagView{t.Name, cut(t.Note, maxExample), t.Entries, t.SpaceRevision, t.Author.String(), moment(t.CreatedAt)})
+		}
 		return err
 	}
 	if in.View == "list" {
@@ -346,6 +364,9 @@ func (h History) text() string {
 	}
 	for _, c := range h.Changes[:min(len(h.Changes), 20)] {
 		fmt.Fprintf(&b, "%s %s %s %s\n", c.Change, c.State, c.At, cut(c.Reason, 100))
+	}
+	for _, t := range h.Tags[:min(len(h.Tags), 20)] {
+		fmt.Fprintf(&b, "%s %s, entries: %d. %s\n", t.Tag, t.At, t.Entries, cut(t.Note, 100))
 	}
 	for _, l := range h.Blame[:min(len(h.Blame), 100)] {
 		fmt.Fprintf(&b, "%s%s revision %d %s\n", l.Lines, l.Field, l.Revision, cut(l.Text, 200))
