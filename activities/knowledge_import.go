@@ -126,22 +126,9 @@ func (k *Knowledge) StageImport(ctx context.Context, in ImportBatchInput) (*Stag
 		return nil, err
 	}
 	err = k.as(ctx, in.Caller, fmt.Sprintf("store batch %d of an import", in.Batch), func(tx pgx.Tx) error {
-		var proposals []postgres.Proposal
-		var bodies []postgres.Body
-		var slugs []string
-		for _, e := range entries {
-			body, err := postgres.BodyOf(e.Document)
-			if err != nil {
-				return final(KnowledgeRefused, err, "entry "+e.Slug)
-			}
-			slugs, bodies = append(slugs, e.Slug), append(bodies, body)
-		}
-		heads, err := postgres.Heads(ctx, tx, in.SpaceID, slugs)
+		proposals, bodies, err := proposed(ctx, tx, in.SpaceID, entries)
 		if err != nil {
 			return err
-		}
-		for i, slug := range slugs {
-			proposals = append(proposals, postgres.Proposal{Seq: i, Slug: slug, Op: postgres.OpPut, Base: heads[slug].Number, Hash: bodies[i].Hash})
 		}
 		_, err = postgres.StageChange(ctx, tx, in.draft("main"), proposals, bodies)
 		return err
@@ -409,6 +396,7 @@ type ImportReport struct {
 	Faults    []ImportFault        `json:"faults"`   // at most 50
 	Broken    []postgres.Reference `json:"broken"`   // links to what is not there, at most 50
 	State     string               `json:"state"`
+	Attached  *Attached            `json:"attachments,omitempty"` // the files that are no entries, if there are any
 }
 
 // FinishImportInput asks for the report of an import to be stored.

@@ -52,6 +52,7 @@ var outputs = []struct {
 	{command: "knowledge validate", value: tools.Verdict{}},
 	{command: "knowledge history, diff and blame", value: tools.History{}},
 	{command: "knowledge import", value: importView{}},
+	{command: "knowledge import --dry-run", value: dryImportView{}},
 	{command: "knowledge export", value: exportedView{}},
 	{command: "knowledge export --git", value: gitView{}},
 	{command: "knowledge tag", value: tagsView{}},

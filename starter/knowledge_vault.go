@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
+	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/knowledge"
 	"github.com/tartan-ai/tartan/internal/knowledge/vault"
 	"github.com/tartan-ai/tartan/internal/postgres"
@@ -38,24 +41,38 @@ func metadataOf(e tools.Entry) (map[string]any, error) {
 // importView is what --output json prints of an import.
 type importView struct {
 	WorkflowID string         `json:"workflow_id"`
-	Kept       []string       `json:"kept"`       // files that are no notes
+	Kept       []string       `json:"kept"`       // files that are no notes: kept as they are, and exported again
 	Unreadable []vault.Notice `json:"unreadable"` // files that cannot be brought in
 	Notices    []vault.Notice `json:"notices"`
 	*workflows.ImportKnowledgeResult
+
+	attachments map[string][]byte
+}
+
+// dryImportView is what --output json prints of a dry run of an import.
+type dryImportView struct {
+	Kept       []string       `json:"kept"`
+	Unreadable []vault.Notice `json:"unreadable"`
+	Notices    []vault.Notice `json:"notices"`
+	*activities.TriedImport
 }
 
 func (a *app) knowledgeImport() *cobra.Command {
 	var space, reason string
-	var create bool
+	var create, dry bool
 	c := &cobra.Command{
 		Use:   "import FOLDER|FILE.jsonl --space NAME",
 		Short: "Bring a folder of Markdown into a space, such as an Obsidian or basic-memory vault",
 		Long: "Bring a folder of Markdown into a space, such as an Obsidian or basic-memory vault, or JSON lines as export writes them. A durable\n" +
-			"workflow validates and publishes the notes in batches, each once, whatever is killed meanwhile; what the checks forbid is reported.",
+			"workflow validates and publishes the notes in batches, each once, whatever is killed meanwhile; what the checks forbid is reported.\n" +
+			"Files that are no notes, such as images, are kept with the space and exported again.",
 		Args: exactly(1, "a folder or a file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if space == "" {
 				return usage("say into which space: --space NAME")
+			}
+			if dry {
+				return a.tryImport(c.Context(), args[0], space, create)
 			}
 			return a.importVault(c.Context(), args[0], space, reason, create)
 		},
@@ -63,6 +80,7 @@ func (a *app) knowledgeImport() *cobra.Command {
 	c.Flags().StringVar(&space, "space", "", "the space")
 	c.Flags().StringVar(&reason, "reason", "", "why, for the history")
 	c.Flags().BoolVar(&create, "create-space", false, "make the space if there is none of that name")
+	c.Flags().BoolVar(&dry, "dry-run", false, "say what validation says of all of it, and write nothing")
 	return c
 }
 
@@ -91,8 +109,12 @@ func (a *app) importVault(ctx context.Context, name, space, reason string, creat
 	if err != nil {
 		return fmt.Errorf("store %s in the bucket: %w", name, err)
 	}
+	files, err := attach(ctx, objects, view.attachments)
+	if err != nil {
+		return err
+	}
 	begun := time.Now()
-	in := workflows.ImportKnowledgeInput{Caller: caller, Space: space, Reason: reason, Source: workflows.SourceRef{Name: filepath.Base(name), ObjectKey: object.Key, SHA256: object.SHA256, Bytes: object.Size}}
+	in := workflows.ImportKnowledgeInput{Files: files, Caller: caller, Space: space, Reason: reason, Source: workflows.SourceRef{Name: filepath.Base(name), ObjectKey: object.Key, SHA256: object.SHA256, Bytes: object.Size}}
 	id, _, _, err := workflows.StartImport(ctx, temporal, in)
 	if err != nil {
 		return fmt.Errorf("start the import of %s: %w", name, err)
@@ -143,6 +165,7 @@ func (v *importView) read(name, space string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the folder %s: %w", name, err)
 	}
+	v.attachments = in.Kept
 	v.Kept, v.Unreadable, v.Notices = slices.Sorted(maps.Keys(in.Kept)), append(v.Unreadable, in.Refused...), append(v.Notices, in.Notices...)
 	if len(in.Entries) == 0 {
 		return "", &failure{code: codeUsage, what: "there is no note in " + name, next: "notes are files that end in .md"}
@@ -194,8 +217,11 @@ func (a *app) printImport(v importView, took time.Duration) error {
 	for _, n := range v.Unreadable {
 		a.say("%s: %s", n.Path, n.Reason)
 	}
-	if n := len(v.Kept); n > 0 {
-		a.say("%d files that are no notes stay where they are", n)
+	if f := v.Attached; f != nil {
+		for _, fault := range f.Faults {
+			a.say("%s: %s", fault.Slug, fault.Why)
+		}
+		a.say("attachments: %d kept, %d unchanged, %d refused", f.Stored, f.Unchanged, f.Refused)
 	}
 	a.say("%.1f s", took.Seconds())
 	return err
@@ -203,9 +229,10 @@ func (a *app) printImport(v importView, took time.Duration) error {
 
 // exportedView is what --output json prints of an export.
 type exportedView struct {
-	Space   string `json:"space"`
-	To      string `json:"to"`
-	Entries int    `json:"entries"`
+	Space       string `json:"space"`
+	To          string `json:"to"`
+	Entries     int    `json:"entries"`
+	Attachments int    `json:"attachments"`
 }
 
 func (a *app) knowledgeExport() *cobra.Command {
@@ -247,6 +274,7 @@ func (a *app) exportVault(ctx context.Context, space, to, tag string, at time.Ti
 	if err != nil {
 		return err
 	}
+	view := exportedView{Space: space, To: to, Entries: len(entries)}
 	if strings.HasSuffix(to, ".jsonl") {
 		var b strings.Builder
 		for _, e := range entries {
@@ -255,17 +283,20 @@ func (a *app) exportVault(ctx context.Context, space, to, tag string, at time.Ti
 			}
 		}
 		err = os.WriteFile(to, []byte(b.String()), 0o600)
-	} else {
-		err = writeVault(to, space, entries)
+	} else if err = writeVault(to, space, entries); err == nil {
+		view.Attachments, err = a.writeAttachments(ctx, to, space, tag, at)
+	}
+	var told *failure
+	if errors.As(err, &told) {
+		return err
 	}
 	if err != nil {
 		return &failure{code: codeFailure, what: "export to " + to, why: err, next: "choose a folder that is empty or not there"}
 	}
-	view := exportedView{space, to, len(entries)}
 	if a.json() {
 		return a.printJSON(view)
 	}
-	return a.table([][]string{{"SPACE", "TO", "ENTRIES"}, {space, to, count(int64(len(entries)))}})
+	return a.table([][]string{{"SPACE", "TO", "ENTRIES", "ATTACHMENTS"}, {space, to, count(int64(view.Entries)), count(int64(view.Attachments))}})
 }
 
 // entries reads all entries of a space at a moment, or those that a tag names.
@@ -330,20 +361,25 @@ func writeVault(folder, space string, entries []vault.Entry) error {
 		if err := vault.CheckPath(name); err != nil {
 			return err
 		}
-		path := filepath.Join(folder, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return err
-		}
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(files[name])
-		if err = errors.Join(err, f.Close()); err != nil {
+		if err := writeNew(folder, name, bytes.NewReader(files[name])); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeNew writes a file that is not there yet, and the folders it is in.
+func writeNew(folder, name string, from io.Reader) error {
+	path := filepath.Join(folder, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, from)
+	return errors.Join(err, f.Close())
 }
 
 // inSpace runs fn in a transaction as the caller, with the space found by its name.

@@ -22,6 +22,7 @@ type ImportKnowledgeInput struct {
 	Space  string        `json:"space"`
 	Source SourceRef     `json:"source"`
 	Reason string        `json:"reason,omitempty"`
+	Files  string        `json:"files,omitempty"`  // key of the object that lists the files that are no entries; "" is none
 	Window int           `json:"window,omitempty"` // batches at once; 0 is DefaultWindow
 	State  *importState  `json:"state,omitempty"`  // carried by continue-as-new
 }
@@ -276,7 +277,20 @@ func (i *bringIn) report(ctx workflow.Context, state string) (out activities.Imp
 	return out, err
 }
 
+// attach keeps the files that are no entries.
+func (i *bringIn) attach(ctx workflow.Context) error {
+	if i.in.Files == "" { // as in all histories from before there were any
+		return nil
+	}
+	in := activities.AttachInput{Caller: i.in.Caller, SpaceID: i.state.Source.SpaceID, List: i.in.Files}
+	return workflow.ExecuteActivity(on(ctx, activities.QueueKnowledge, "keep attachments", 30*time.Minute), i.knowledge.Attach, in).Get(ctx, &i.state.Report.Attached)
+}
+
 func (i *bringIn) finish(ctx workflow.Context) (*ImportKnowledgeResult, error) {
+	if err := i.attach(ctx); err != nil {
+		i.report(ctx, activities.StateFailed)
+		return nil, failure(err)
+	}
 	report, err := i.report(ctx, activities.StateCompleted)
 	if err != nil {
 		return nil, failure(err)

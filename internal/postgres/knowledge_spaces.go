@@ -92,7 +92,7 @@ var ErrName = errors.New("the name is not available")
 // reserved are no names of spaces. They are what addresses, commands and whole knowledge bases are called, and refused as
 // the names of hidden spaces are: so that a refusal is no proof of one.
 var reserved = map[string]bool{
-	"admin": true, "all": true, "api": true, "attachments": true, "confidential": true, "default": true, "entry": true, "fetch": true, "hidden": true, "knowledge": true,
+	"admin": true, "all": true, "api": true, "attachments": true, "confidential": true, "entry": true, "fetch": true, "knowledge": true,
 	"legal-hold": true, "new": true, "none": true, "null": true, "pattern": true, "patterns": true, "private": true, "root": true, "search": true, "service": true,
 	"space": true, "spaces": true, "system": true, "tag": true, "tags": true, "tartan": true, "workspace": true,
 }

@@ -139,7 +139,7 @@ func TestKnowledgeIsImmutable(t *testing.T) {
 	ctx, db := t.Context(), testdb.New(t)
 	admin := db.Workspace(t, "one")
 	fillSpace(t, db, admin, postgres.Space{Name: "ops"})
-	for _, table := range []string{"knowledge_revisions", "knowledge_reviews", "knowledge_tags", "knowledge_tag_entries", "knowledge_excisions"} {
+	for _, table := range []string{"knowledge_revisions", "knowledge_reviews", "knowledge_tags", "knowledge_tag_entries", "knowledge_excisions", "knowledge_attachments"} {
 		for _, sql := range []string{"update tartan.%s set workspace_id = workspace_id", "delete from tartan.%s"} {
 			sql = fmt.Sprintf(sql, table)
 			_, err := in(t, db, admin, sql)

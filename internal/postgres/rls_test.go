@@ -165,6 +165,7 @@ func TestRolesMayWrite(t *testing.T) {
 		"knowledge_reviews":       {access.Reviewer, nobody, nobody},
 		"knowledge_tags":          {access.Editor, nobody, nobody},
 		"knowledge_tag_entries":   {access.Editor, nobody, nobody},
+		"knowledge_attachments":   {access.Editor, nobody, nobody},
 		"knowledge_served":        {access.Viewer, access.Viewer, access.Editor},
 		"knowledge_excisions":     {access.Reviewer, nobody, nobody},
 		"knowledge_reports":       {access.Editor, access.Editor, nobody},
