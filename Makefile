@@ -50,6 +50,10 @@ test-go: ## the Go tests with the race detector, against real servers
 	@if command -v cc >/dev/null || command -v gcc >/dev/null; then race=-race; else race=; echo "test: no C compiler, so the race detector is off"; fi; \
 	set -x; CGO_ENABLED=$${race:+1} $(GO) test $$race -timeout 20m $(TEST_FLAGS) ./...
 
+.PHONY: writers
+writers: ## sixteen writers, 5,000 proposals, and kills of everything
+	$(GO) test -v -timeout 3h -run TestWritersThroughKills ./internal/e2e -proposals 5000
+
 .PHONY: test-tools
 test-tools: ## the tests of the linter; those of internal/local build and run devserver/
 	cd tools && $(GO) vet ./... && $(GO) test ./...

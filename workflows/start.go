@@ -300,10 +300,12 @@ func known(err error) error {
 	var missing *serviceerror.NotFound
 	var unavailable *serviceerror.Unavailable
 	var deadline *serviceerror.DeadlineExceeded
+	var canceled *serviceerror.Canceled // by the server: its own caller's end is no such error
+	var busy *serviceerror.ResourceExhausted
 	switch {
 	case errors.As(err, &missing):
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
-	case errors.As(err, &unavailable), errors.As(err, &deadline):
+	case errors.As(err, &unavailable), errors.As(err, &deadline), errors.As(err, &canceled), errors.As(err, &busy):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err
