@@ -270,3 +270,20 @@ func TestDisguisedAttacks(t *testing.T) {
 	t.Logf("seed %d: %d of 1000, missed %v", seed, found, missed)
 	require.Equal(t, 1000, found)
 }
+
+// rate counts the texts in which something is found, and logs the others, or those, if wanted.
+func rate(t *testing.T, name string, texts []string, log bool, wanted bool) int {
+	t.Helper()
+	found := 0
+	for _, s := range texts {
+		hit := len(find(s)) > 0
+		if hit {
+			found++
+		}
+		if log && hit != wanted {
+			t.Logf("%s: %v %s", name, find(s), s)
+		}
+	}
+	t.Logf("%s: %d of %d", name, found, len(texts))
+	return found
+}

@@ -36,6 +36,7 @@ func Find(s string, decoded []Segment) []Finding {
 	out = roles(out, s)
 	out = hidden(out, s)
 	out = exfiltration(out, s)
+	out = disguised(out, s)
 	for _, d := range decoded {
 		if rule := judge(d.Text); rule != "" {
 			out = append(out, Finding{Encoded, d.Encoding + ": " + rule, d.Start, d.End})
@@ -107,6 +108,9 @@ func apply(out []Finding, f folded, spaced bool) []Finding {
 	}
 	for _, m := range signs(f.s) {
 		add("several signs", m[0], m[1])
+	}
+	for _, m := range scored(f.s) {
+		add("addresses a model and asks something of it", m[0], m[1])
 	}
 	if spaced {
 		c := compact(f)

@@ -28,8 +28,6 @@ var signTable = []sign{
 
 const leastSigns = 5
 
-var sentenceEnd = regexp.MustCompile(`[.!?\x{3002}] `)
-
 // signs returns the passages, of two sentences and at most 300 bytes each, that have enough of the signs.
 func signs(s string) (out [][]int) {
 	cue := false
