@@ -302,10 +302,12 @@ func known(err error) error {
 	var deadline *serviceerror.DeadlineExceeded
 	var canceled *serviceerror.Canceled // by the server: its own caller's end is no such error
 	var busy *serviceerror.ResourceExhausted
+	var unmet *serviceerror.FailedPrecondition
 	switch {
 	case errors.As(err, &missing):
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
-	case errors.As(err, &unavailable), errors.As(err, &deadline), errors.As(err, &canceled), errors.As(err, &busy):
+	case errors.As(err, &unavailable), errors.As(err, &deadline), errors.As(err, &canceled), errors.As(err, &busy),
+		errors.As(err, &unmet) && strings.Contains(unmet.Message, "no poller"): // of a query while all workers are away
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err
