@@ -86,6 +86,7 @@ type Step struct {
 	Validate      *Validate   `json:"validate,omitempty"`
 	DualWrite     *DualWrite  `json:"dual_write,omitempty"`
 	Drop          *Drop       `json:"drop,omitempty"`
+	Destroys      []Drop      `json:"destroys,omitempty"` // tables and columns whose rows other statements of Up destroy or rewrite; they go into the archive first
 }
 
 // Backfill rewrites rows in batches. The one statement of Up is an UPDATE with the word :batch in its WHERE, which stands for
