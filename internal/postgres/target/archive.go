@@ -67,7 +67,7 @@ func uniqueKey(ctx context.Context, q querier, r relation, exclude []string) ([]
     and not exists (select from unnest(i.indkey[0:i.indnkeyatts - 1]) k(n) join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.n
       where not a.attnotnull or a.attname = any ($2::text[]))
   order by i.indisprimary desc, i.indnkeyatts, i.indexrelid limit 1)
-select a.attname, format_type(a.atttypid, a.atttypmod), (select typnamespace <> 'pg_catalog'::regnamespace from pg_type t where t.oid = a.atttypid) from best, unnest(best.indkey[0:best.indnkeyatts - 1]) with ordinality k(n, i)
+select a.attname, format_type(a.atttypid, a.atttypmod), (select typnamespace <> 'pg_catalog'::regnamespace from pg_type t where t.oid = a.atttypid) from best cross join lateral unnest(best.indkey[0:best.indnkeyatts - 1]) with ordinality k(n, i)
 join pg_attribute a on a.attrelid = best.indrelid and a.attnum = k.n order by k.i`, r.sql(), exclude)
 	if err != nil {
 		return nil, err

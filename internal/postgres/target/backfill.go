@@ -249,8 +249,8 @@ func (b *backfiller) upper(ctx context.Context, tx pgx.Tx) (to []string, passed 
 	for i := range text {
 		text[i] += "::text"
 	}
-	inner := fmt.Sprintf("select %s, row_number() over (order by %s) as n from %s t%s order by %s limit %d", order, order, b.table.only(), where, order, b.size)
-	err = tx.QueryRow(ctx, "select array["+strings.Join(text, ", ")+"], s.n::int from ("+inner+") s order by s.n desc limit 1").Scan(&to, &passed)
+	inner := fmt.Sprintf("select %s, row_number() over (order by %s) as tartan_n from %s t%s order by %s limit %d", order, order, b.table.only(), where, order, b.size)
+	err = tx.QueryRow(ctx, "select array["+strings.Join(text, ", ")+"], s.tartan_n::int from ("+inner+") s order by s.tartan_n desc limit 1").Scan(&to, &passed)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, 0, nil
 	}

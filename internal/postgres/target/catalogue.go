@@ -44,7 +44,7 @@ func readCatalogue(ctx context.Context, q querier, schemas ...string) (c migrati
 	if schemas == nil {
 		schemas = []string{}
 	}
-	rows, err := q.Query(ctx, catalogueSQL, pgx.QueryExecModeExec, schemas)
+	rows, err := q.Query(ctx, catalogueSQL, schemas)
 	if err != nil {
 		return c, fmt.Errorf("read the catalogue: %w", err)
 	}
@@ -57,7 +57,7 @@ func readCatalogue(ctx context.Context, q querier, schemas ...string) (c migrati
 
 func setPath(ctx context.Context, q querier, path string) error {
 	var ignored string
-	return q.QueryRow(ctx, "select set_config('search_path', $1, false)", pgx.QueryExecModeExec, path).Scan(&ignored)
+	return q.QueryRow(ctx, "select set_config('search_path', $1, false)", path).Scan(&ignored)
 }
 
 func scanObject(row pgx.CollectableRow) (o migration.Object, err error) {

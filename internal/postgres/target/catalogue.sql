@@ -62,7 +62,7 @@ select 'sequence', r.schema, '', r.relname, r.oid::text, jsonb_build_object(
 from rels r join pg_sequence s on s.seqrelid = r.oid
 union all
 select 'sequence value', r.schema, '', r.relname, r.oid::text, jsonb_build_object('last value', pg_sequence_last_value(r.oid)::text)
-from rels r where r.relkind = 'S' and has_sequence_privilege(r.oid, 'usage, select')
+from rels r where case when r.relkind = 'S' then has_sequence_privilege(r.oid, 'usage, select') end
 union all
 select 'function', s.name, '', p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', p.oid::text, jsonb_build_object(
     'definition', case when p.prokind <> 'a' then pg_get_functiondef(p.oid) else 'aggregate returns ' || pg_get_function_result(p.oid) end, 'kind', p.prokind::text,

@@ -95,7 +95,7 @@ func Open(ctx context.Context, url string) (*Target, error) {
 		cfg.ConnectTimeout = 5 * time.Second
 	}
 	// The plan's statements go to the server as they are written; nothing is prepared that a DDL statement could outdate.
-	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
 	t := &Target{cfg: cfg, secret: cfg.Password}
 	conn, err := t.connect(ctx)
 	if err != nil {
