@@ -35,6 +35,9 @@ type Config struct {
 	Embedder  embed.Embedder // of texts; nil is the built-in one
 	Grants    *Grants        // that go with activity tasks; nil asks for none
 
+	// Targets resolves the name of a database to migrate to its URL, at each use; nil knows none.
+	Targets func(name string) (url string, err error)
+
 	// Concurrency is how many chunks are read at once; 0 is 2. Each takes about 2 MiB and up to a core.
 	Concurrency int
 	// StopTimeout is how long activities may go on after the context ended; 0 is 5 s.
@@ -61,7 +64,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil || workers == nil {
 		return err
 	}
-	cfg.Log.Info("worker started", zap.Strings(telemetry.KeyTaskQueue, []string{workflows.TaskQueue, activities.QueueFeatures, activities.QueuePattern, activities.QueueKnowledge}))
+	cfg.Log.Info("worker started", zap.Strings(telemetry.KeyTaskQueue, []string{workflows.TaskQueue, activities.QueueFeatures, activities.QueuePattern, activities.QueueKnowledge, activities.QueueMigrate}))
 	select {
 	case <-ctx.Done():
 	case err = <-fatal:
@@ -149,7 +152,17 @@ func (cfg Config) workers(fatal chan<- error) []worker.Worker {
 
 	knowledge := worker.New(cfg.Client, activities.QueueKnowledge, cfg.agent(cfg.Concurrency+2, onFatal))
 	knowledge.RegisterActivity(&activities.Knowledge{Pool: cfg.Pool, Bucket: cfg.Bucket, Checker: vet.New(cfg.Bucket)})
-	return []worker.Worker{flow, features, patterns, knowledge}
+
+	migrate := worker.New(cfg.Client, activities.QueueMigrate, cfg.agent(cfg.Concurrency+2, onFatal))
+	migrate.RegisterActivity(&activities.Migrations{Pool: cfg.Pool, Bucket: cfg.Bucket, Targets: cfg.target})
+	return []worker.Worker{flow, features, patterns, knowledge, migrate}
+}
+
+func (cfg Config) target(name string) (string, error) {
+	if cfg.Targets == nil {
+		return "", fmt.Errorf("this worker knows no target %q", name)
+	}
+	return cfg.Targets(name)
 }
 
 func (cfg Config) agent(slots int, onFatal func(error)) worker.Options {

@@ -165,6 +165,7 @@ type Status struct {
 	Imported   *ImportKnowledgeResult `json:"imported,omitempty"` // when ImportKnowledge completed
 	Excised    *ExciseResult          `json:"excised,omitempty"`  // when Excise ended
 	Kept       *HousekeepingResult    `json:"kept,omitempty"`     // when Housekeeping completed
+	Migrated   *MigrateResult         `json:"migrated,omitempty"` // when Migrate ended
 	Failure    *Failure               `json:"failure,omitempty"`  // when failed
 	StartedAt  time.Time              `json:"started_at"`
 	ClosedAt   *time.Time             `json:"closed_at,omitempty"`
@@ -203,7 +204,7 @@ func Describe(ctx context.Context, c client.Client, workflowID string) (Status, 
 	result := s.resultOf(info.GetType().GetName())
 	err = c.GetWorkflow(ctx, workflowID, s.RunID).GetWithOptions(ctx, result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
 	if err != nil {
-		s.Result, s.Trained, s.Edited, s.Change, s.Imported, s.Excised, s.Kept = nil, nil, nil, nil, nil, nil, nil
+		s.Result, s.Trained, s.Edited, s.Change, s.Imported, s.Excised, s.Kept, s.Migrated = nil, nil, nil, nil, nil, nil, nil, nil
 	}
 	switch {
 	case err == nil:
@@ -238,6 +239,9 @@ func (s *Status) resultOf(kind string) any {
 	case housekeeping:
 		s.Kept = &HousekeepingResult{}
 		return s.Kept
+	case migrateWorkflow:
+		s.Migrated = &MigrateResult{}
+		return s.Migrated
 	case editLibrary:
 		s.Edited = &EditLibraryResult{}
 		return s.Edited

@@ -28,6 +28,7 @@ func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(Excise)
 	r.RegisterWorkflow(Housekeeping)
 	r.RegisterWorkflow(CallAgent)
+	r.RegisterWorkflow(Migrate)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.

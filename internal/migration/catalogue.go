@@ -88,10 +88,13 @@ func (c Catalogue) Of(kind, schema, table string) (out []Object) {
 
 // Difference is one fact that differs, or one row that does. Before and After are empty where there is none.
 type Difference struct {
-	Path   string `json:"path"`
+	Path   string `json:"path"` // that of the object and the fact, or "row schema.table(key)"
 	Before string `json:"before"`
 	After  string `json:"after"`
 }
+
+// OfRow reports whether it is a row that differs, and no fact of the catalogue.
+func (d Difference) OfRow() bool { return strings.HasPrefix(d.Path, "row ") }
 
 // Diff compares two catalogues, in the order of the objects. An object that is in one only is one difference, whose
 // Before or After lists its facts.

@@ -207,10 +207,19 @@ func (w *work) statementTimeout() time.Duration {
 // fault says which statement failed. What may pass, such as a lock or a lost connection, stays as it is.
 func (w *work) fault(s migration.Statement, err error) error {
 	var pg *pgconn.PgError
-	if err == nil || !errors.As(err, &pg) {
+	if err == nil || !errors.As(err, &pg) || passing(pg.Code) {
 		return err
 	}
 	return &StepError{Step: w.step.Name, Statement: migration.Statement{File: s.File, Line: s.Line}, Err: err}
+}
+
+// passing reports whether a SQLSTATE speaks of the state of the server or of other sessions, not of the statement.
+func passing(code string) bool {
+	switch code[:2] {
+	case "08", "40", "53", "58", "XX":
+		return true
+	}
+	return code == "55P03" || strings.HasPrefix(code, "57P")
 }
 
 // exec runs the statements of a step inside its transaction.
