@@ -76,7 +76,7 @@ func (a *app) work(ctx context.Context, concurrency int) error {
 	g.Go(func() error {
 		return ended(ctx, workers.Run(ctx, workers.Config{
 			Client: temporal, Pool: pool, Bucket: objects, Libraries: libraries, Log: log, Concurrency: concurrency,
-			Embedder: embedder, Grants: grants,
+			Embedder: embedder, Grants: grants, Targets: a.targetURL,
 		}))
 	})
 	return g.Wait()

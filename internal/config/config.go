@@ -32,6 +32,7 @@ type Config struct {
 	EmbedModel  string `env:"TARTAN_EMBED_MODEL" unit:"text" doc:"The model to ask it for."`
 	EmbedKey    string `env:"TARTAN_EMBED_KEY" unit:"env:NAME or file:PATH" doc:"Where its key is: in another variable or in a file. The key itself does not belong here."`
 	GrantKey    string `env:"TARTAN_GRANT_KEY" unit:"env:NAME or file:PATH" doc:"Where the P-256 key (PEM) is with which workers sign the grants of activity tasks. Empty: the local stack's."`
+	Targets     string `env:"TARTAN_TARGETS" unit:"name=env:NAME or name=file:PATH, comma separated" doc:"Databases that may be migrated: where the postgres URL of each is, known to workers only. The name self is TARTAN_DATABASE_URL."`
 	LogLevel    string `env:"TARTAN_LOG_LEVEL" unit:"debug, info, warn or error" default:"info" doc:"How much is logged, to stderr."`
 	PGBin       string `env:"TARTAN_PG_BIN" unit:"folder" doc:"The Postgres binaries of the local stack. Empty: the newest installed, else downloaded."`
 	TemporalBin string `env:"TARTAN_TEMPORAL_BIN" unit:"file" doc:"The Temporal dev server of the local stack. Empty: the temporal CLI on PATH, else built once."`
@@ -121,6 +122,10 @@ func (c *Config) check() error {
 		fault("TARTAN_MCP_ADDR", "host:port", c.MCPAddr)
 	}
 	c.checkEmbedder(fault)
+	if _, err := c.TargetRefs(); err != nil {
+		faults = append(faults, err)
+		c.Targets = ""
+	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		fault("TARTAN_LOG_LEVEL", "debug, info, warn or error", c.LogLevel)
 	}
@@ -150,6 +155,26 @@ func (c *Config) checkEmbedder(fault func(env, want, value string)) {
 			*ref.value = ""
 		}
 	}
+}
+
+// TargetRefs returns where the URL of each target is, env:NAME or file:PATH, by the target's name. The error shows no reference
+// that may be a URL itself.
+func (c *Config) TargetRefs() (map[string]string, error) {
+	out := map[string]string{}
+	for _, item := range strings.FieldsFunc(c.Targets, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' }) {
+		name, ref, ok := strings.Cut(item, "=")
+		if !ok || name == "" || name == "self" || strings.ContainsFunc(name, notSlug) {
+			return nil, errors.New("TARTAN_TARGETS: want name=env:NAME or name=file:PATH with commas between, names of lower-case letters, digits and dashes, and none called self")
+		}
+		if kind, rest, _ := strings.Cut(ref, ":"); kind != "env" && kind != "file" || rest == "" {
+			return nil, fmt.Errorf("TARTAN_TARGETS: want %s=env:NAME or %s=file:PATH; the URL itself does not belong here", name, name)
+		}
+		if _, twice := out[name]; twice {
+			return nil, fmt.Errorf("TARTAN_TARGETS: %s is there twice", name)
+		}
+		out[name] = ref
+	}
+	return out, nil
 }
 
 // Origins returns the web origins as a list.

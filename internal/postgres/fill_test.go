@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -148,6 +149,11 @@ func fill(t testing.TB, db *testdb.DB, caller access.Caller) postgres.Library {
 			return err
 		}
 		if err = postgres.SaveSequenceReport(t.Context(), tx, postgres.SequenceReport{WorkspaceID: caller.WorkspaceID, LibraryID: lib.ID, WorkflowID: "sequences/test"}); err != nil {
+			return err
+		}
+		if err = postgres.SaveTargetMigration(t.Context(), tx, postgres.TargetMigration{
+			WorkspaceID: caller.WorkspaceID, ID: uuid.New(), WorkflowID: "migrate/test", Target: "shop", Plan: "status", State: postgres.MigrationRunning, Author: caller.UserID,
+		}); err != nil {
 			return err
 		}
 		lib, err = postgres.LibraryByID(t.Context(), tx, lib.ID)

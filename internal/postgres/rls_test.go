@@ -149,6 +149,8 @@ func TestRolesMayWrite(t *testing.T) {
 		"outbox":           {access.Editor, nobody, nobody},
 		"text_clusters":    {access.Editor, access.Editor, nobody},
 
+		"target_migrations": {access.Operator, access.Operator, nobody},
+
 		"knowledge_spaces":        {access.Editor, access.Admin, nobody},
 		"knowledge_space_members": {access.Reviewer, access.Reviewer, access.Reviewer},
 		"knowledge_clocks":        {nobody, access.Editor, nobody}, // comes with its space

@@ -121,6 +121,8 @@ var rows = map[int][]string{
 	},
 	18: {`insert into tartan.knowledge_vectors select workspace_id, space_id, hash, 'model:x', '\x00000000' from tartan.knowledge_bodies`},
 	19: {`insert into tartan.knowledge_attachments select workspace_id, id, 'a.png', now(), repeat('0', 64), 1, id, '' from tartan.knowledge_spaces`},
+	20: {`insert into tartan.target_migrations (workspace_id, id, workflow_id, target, plan, plan_key, sha256, state, author)
+		select id, id, 'migrate/x', 'shop', 'status', 'k', repeat('0', 64), 'running', id from tartan.workspaces`},
 	10: {`insert into tartan.sequence_reports (workspace_id, library_id, workflow_id, revision, sources, lines, events, report)
 		select workspace_id, id, 'sequences/x', 1, 1, 2, 2, '{}' from tartan.libraries`},
 }
