@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -33,7 +34,6 @@ type Migrations struct {
 	Pool    *pgxpool.Pool
 	Bucket  *bucket.Bucket
 	Targets func(name string) (url string, err error) // resolved at each use
-	Copier  target.Copier                             // of copy steps
 	Lint    func(ctx context.Context, plan *migration.Plan) ([]string, error)
 	Measure func(ctx context.Context, t *target.Target, queries []migration.NamedSQL) ([]QueryTime, error)
 }
@@ -148,8 +148,26 @@ func (m *Migrations) target(ctx context.Context, ref MigrationRef) (*target.Targ
 	if err != nil {
 		return nil, nil, migrationFault("open target "+ref.Target, err)
 	}
-	t.Copier = m.Copier
+	t.Copier = &target.Importer{Target: m.source, File: m.file}
 	return t, p, nil
+}
+
+// source opens a database that rows are copied from.
+func (m *Migrations) source(ctx context.Context, name string) (*target.Target, error) {
+	url, err := m.Targets(name)
+	if err != nil {
+		return nil, err
+	}
+	return target.Open(ctx, url)
+}
+
+// file opens an object that rows are copied from.
+func (m *Migrations) file(ctx context.Context, key string) (target.File, error) {
+	size, err := m.Bucket.Size(ctx, key)
+	if err != nil {
+		return target.File{}, fmt.Errorf("copy from an object of the bucket: %w", err)
+	}
+	return target.File{Size: size, At: func(offset int64) (io.ReadCloser, error) { return m.Bucket.Range(ctx, key, offset, -1) }}, nil
 }
 
 // migrationFault gives an error its type: what the plan or the database's owner must change is final, the rest may pass.
@@ -159,6 +177,8 @@ func migrationFault(doing string, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case !errors.As(err, &lock) && target.Passing(err):
+		return typedPassing(doing, err)
 	case errors.As(err, &step):
 		return final(MigrationRefused, err, "correct the plan and start it anew")
 	case errors.As(err, &lock):

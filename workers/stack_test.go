@@ -37,6 +37,7 @@ const (
 	databaseVar = "TARTAN_TEST_WORKER_DATABASE"
 	temporalVar = "TARTAN_TEST_WORKER_TEMPORAL"
 	bucketVar   = "TARTAN_TEST_WORKER_BUCKET"
+	targetVar   = "TARTAN_TEST_WORKER_TARGET"  // url of a server whose databases are targets
 	profileVar  = "TARTAN_TEST_WORKER_PROFILE" // a file for the CPU profile of the worker
 	binVar      = "TARTAN_TEMPORAL_BIN"
 )
@@ -89,7 +90,9 @@ func work() error {
 	libraries := feed.NewLibraries(pool, log)
 	go libraries.Run(ctx) //nolint:errcheck // ends with ctx
 	fmt.Println("ready")
-	return workers.Run(ctx, workers.Config{Client: c, Pool: pool, Bucket: store, Libraries: libraries, Log: log})
+	return workers.Run(ctx, workers.Config{Client: c, Pool: pool, Bucket: store, Libraries: libraries, Log: log, Targets: func(name string) (string, error) {
+		return os.Getenv(targetVar) + "/" + name, nil
+	}})
 }
 
 // stack is the real thing: Postgres that syncs to disk, a Temporal server with its file, a bucket.
@@ -125,6 +128,9 @@ func newStack(t testing.TB) *stack {
 
 func (s *stack) bucketURL() string { return "file://" + filepath.Join(s.folder, "bucket") }
 
+// server is the url of the Postgres without a database.
+func (s *stack) server() string { return s.db.URL[:strings.LastIndexByte(s.db.URL, '/')] }
+
 func (s *stack) dial() client.Client {
 	c, err := client.Dial(client.Options{HostPort: s.temporal.Address, Logger: telemetry.Temporal(zap.NewNop()), ConnectionOptions: client.ConnectionOptions{GrpcCompression: &client.GrpcCompressionNone{}}})
 	require.NoError(s.t, err)
@@ -141,7 +147,7 @@ type process struct {
 func (s *stack) worker() *process {
 	s.t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleVar+"=worker", databaseVar+"="+s.db.URL, temporalVar+"="+s.temporal.Address, bucketVar+"="+s.bucketURL())
+	cmd.Env = append(os.Environ(), roleVar+"=worker", databaseVar+"="+s.db.URL, temporalVar+"="+s.temporal.Address, bucketVar+"="+s.bucketURL(), targetVar+"="+s.server())
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(s.t, err)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -211,6 +213,19 @@ func (w *work) fault(s migration.Statement, err error) error {
 		return err
 	}
 	return &StepError{Step: w.step.Name, Statement: migration.Statement{File: s.File, Line: s.Line}, Err: err}
+}
+
+// Passing reports whether the same call may work in a moment: the connection was lost, the server restarts, or others were
+// in the way.
+func Passing(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return passing(pg.Code)
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || pgconn.SafeToRetry(err)
 }
 
 // passing reports whether a SQLSTATE speaks of the state of the server or of other sessions, not of the statement.
