@@ -406,9 +406,18 @@ func (b *backfiller) left(ctx context.Context) (out []migration.Difference, err 
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d migration.Difference, err error) {
+	out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d migration.Difference, err error) {
 		err = row.Scan(&d.Path, &d.Before, &d.After)
 		d.Path = fmt.Sprintf("row %s.%s(%s)", b.table.Schema, b.table.Name, d.Path)
 		return d, err
 	})
+	if err != nil || len(out) < maxDifferences {
+		return out, err
+	}
+	var all int
+	err = b.conn.QueryRow(ctx, "select count(*) from "+b.archive).Scan(&all)
+	if all > len(out) {
+		out = append(out, migration.Difference{Path: fmt.Sprintf("row %s.%s(and %d more)", b.table.Schema, b.table.Name, all-len(out))})
+	}
+	return out, err
 }

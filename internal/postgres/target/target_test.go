@@ -1,7 +1,6 @@
 package target
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -208,4 +207,3 @@ func TestEachKindIsUndoneByItself(t *testing.T) {
 	}
 }
 
-var _ = context.Background
