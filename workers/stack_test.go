@@ -2,6 +2,7 @@ package workers_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -104,6 +105,8 @@ type stack struct {
 	folder   string
 	bucket   *bucket.Bucket
 	caller   access.Caller
+	targets  string    // url of the server of the databases that are migrated; "" is that of the stack
+	log      io.Writer // of the workers, beside stderr
 }
 
 func newStack(t testing.TB) *stack {
@@ -147,8 +150,11 @@ type process struct {
 func (s *stack) worker() *process {
 	s.t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleVar+"=worker", databaseVar+"="+s.db.URL, temporalVar+"="+s.temporal.Address, bucketVar+"="+s.bucketURL(), targetVar+"="+s.server())
+	cmd.Env = append(os.Environ(), roleVar+"=worker", databaseVar+"="+s.db.URL, temporalVar+"="+s.temporal.Address, bucketVar+"="+s.bucketURL(), targetVar+"="+cmp.Or(s.targets, s.server()))
 	cmd.Stderr = os.Stderr
+	if s.log != nil {
+		cmd.Stderr = io.MultiWriter(os.Stderr, s.log)
+	}
 	out, err := cmd.StdoutPipe()
 	require.NoError(s.t, err)
 	require.NoError(s.t, cmd.Start())

@@ -140,8 +140,22 @@ func (t *Target) masked(err error) error {
 	if err == nil || len(t.secret) < 3 || !strings.Contains(err.Error(), t.secret) {
 		return err
 	}
-	return errors.New(strings.ReplaceAll(err.Error(), t.secret, "xxxxx"))
+	return &maskedError{strings.ReplaceAll(err.Error(), t.secret, "xxxxx"), err}
 }
+
+// maskedError is of the kind of another error, and cannot be unwrapped into it: who prints an error prints its causes too.
+type maskedError struct {
+	text string
+	err  error
+}
+
+func (m *maskedError) Error() string { return m.text }
+
+// Is implements what errors.Is asks for.
+func (m *maskedError) Is(other error) bool { return errors.Is(m.err, other) }
+
+// As implements what errors.As asks for.
+func (m *maskedError) As(into any) bool { return errors.As(m.err, into) }
 
 // fence is how long a session waits for an earlier one of the same migration to be gone.
 const fence = 30 * time.Second

@@ -206,4 +206,3 @@ func TestEachKindIsUndoneByItself(t *testing.T) {
 		})
 	}
 }
-
