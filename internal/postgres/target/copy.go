@@ -59,11 +59,12 @@ type Proof struct {
 
 // copyDetail is what the ledger keeps of a copy.
 type copyDetail struct {
-	Empty    bool           `json:"empty,omitempty"` // the table was, before
-	Columns  []string       `json:"columns"`         // of the target, that were copied
-	Proof    *Proof         `json:"proof,omitempty"`
-	Content  map[int]Bucket `json:"content,omitempty"`  // of the copied columns when the copy was done, where the table was empty before
-	Inserted string         `json:"inserted,omitempty"` // table of the archive with the inserted keys, where it was not
+	Empty    bool     `json:"empty,omitempty"` // the table was, before
+	Columns  []string `json:"columns"`         // of the target, that were copied
+	Proof    *Proof   `json:"proof,omitempty"`
+	Content  Sums     `json:"content,omitempty"`  // of the rows when the copy was done, where the table was empty before
+	Bucket   string   `json:"bucket,omitempty"`   // by which Content is divided
+	Inserted string   `json:"inserted,omitempty"` // table of the archive with the inserted keys, where it was not
 }
 
 // batchEnd is where a batch ends in its source, and the transaction that its rows are of.
@@ -162,8 +163,10 @@ type copying struct {
 	columns  []copied
 	into     string // the COPY statement
 	detail   copyDetail
-	done     int64 // rows in the ledger
-	bad      int64 // in quarantine
+	content  Sums   // of the target, as the proof found it
+	bucket   string // by which that is divided
+	done     int64  // rows in the ledger
+	bad      int64  // in quarantine
 	batches  int
 	last     *batchEnd
 	progress func(Progress)

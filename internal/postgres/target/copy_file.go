@@ -135,7 +135,9 @@ func (f *fileOrigin) rejected(_ context.Context, _ *pgx.Conn, b *batch, row int)
 	return rejection{position: filePosition{b.places[row].Position, len(raw)}, raw: string(raw)}, nil
 }
 
-func (f *fileOrigin) keyText(context.Context, *pgx.Conn, *batch, int) ([]string, error) { return nil, nil }
+func (f *fileOrigin) keyText(context.Context, *pgx.Conn, *batch, int) ([]string, error) {
+	return nil, nil
+}
 
 // fileBatch is what the ledger says of a batch of a file.
 type fileBatch struct {

@@ -346,7 +346,7 @@ func (o *tableOrigin) prove(ctx context.Context, c *copying) (p Proof, err error
 		source.Columns = append(source.Columns, NamedColumn{col.name, expr})
 		target.Columns = append(target.Columns, NamedColumn{col.name, pgx.Identifier{col.name}.Sanitize()})
 	}
-	source.Key, target.Key = o.bucketKey(source.Columns), o.bucketKey(target.Columns)
+	source.Bucket, target.Bucket = o.bucket(source.Columns), o.bucket(target.Columns)
 	if len(rejected) > 0 {
 		source.Where = o.without(rejected)
 	}
@@ -354,6 +354,7 @@ func (o *tableOrigin) prove(ctx context.Context, c *copying) (p Proof, err error
 	if err != nil {
 		return p, o.src.masked(err)
 	}
+	c.content, c.bucket = have, target.Bucket
 	p = Proof{Target: have.rows(), Source: want.rows() + int64(len(rejected)), Rejected: int64(len(rejected))}
 	p.How = fmt.Sprintf("%d buckets: rows and the sum of the hashes of their text, in the source and in the table", len(want))
 	if differ := have.differ(want); len(differ) > 0 {
@@ -370,16 +371,17 @@ func sourceAlias(table bool) string {
 	return ""
 }
 
-// bucketKey names the columns by which rows are put into buckets: the key, where it is copied.
-func (o *tableOrigin) bucketKey(columns []NamedColumn) (out []string) {
+// bucket divides rows by the key, where it is copied.
+func (o *tableOrigin) bucket(columns []NamedColumn) string {
+	var key []string
 	for _, k := range o.key {
 		i := slices.IndexFunc(o.columns, func(c copied) bool { return c.source == k })
 		if i < 0 {
-			return nil
+			return ""
 		}
-		out = append(out, columns[i].Expr)
+		key = append(key, columns[i].Expr)
 	}
-	return out
+	return bucketOf(key, o.columns[slices.IndexFunc(o.columns, func(c copied) bool { return c.source == o.key[0] })].kind)
 }
 
 // without leaves the rows with these keys out.

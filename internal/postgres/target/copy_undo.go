@@ -18,7 +18,10 @@ const maxReported = 1000
 // that was empty before, or else the key and the hash of each row.
 func (c *copying) remember(ctx context.Context, tx pgx.Tx) (err error) {
 	if c.detail.Empty {
-		c.detail.Content, err = contentOf(ctx, tx, c.table, c.detail.Columns)
+		if c.content == nil {
+			c.content, err = c.sum(ctx, tx, "", c.ours())
+		}
+		c.detail.Content, c.detail.Bucket = c.content, c.bucket
 		return err
 	}
 	key, err := keyOf(ctx, tx, c.table)
@@ -28,6 +31,15 @@ func (c *copying) remember(ctx context.Context, tx pgx.Tx) (err error) {
 	c.detail.Inserted = fmt.Sprintf("m%s_%d_inserted", strings.ReplaceAll(c.mig.String(), "-", ""), c.ordinal)
 	_, err = tx.Exec(ctx, "create table tartan_archive."+c.detail.Inserted+" as select "+aliased(key)+", "+c.hash()+" as tartan_hash from "+c.table+" t where "+c.ours())
 	return err
+}
+
+// sum is of the copied columns.
+func (c *copying) sum(ctx context.Context, tx pgx.Tx, bucket, condition string) (Sums, error) {
+	r := Rowset{From: c.table + " as t", Bucket: bucket, Where: condition}
+	for _, name := range c.detail.Columns {
+		r.Columns = append(r.Columns, NamedColumn{name, "t." + pgx.Identifier{name}.Sanitize()})
+	}
+	return sum(ctx, tx, r)
 }
 
 // hash is of the copied columns of a row of t.
@@ -173,8 +185,8 @@ func (c *copying) alone(ctx context.Context, tx pgx.Tx) (bool, error) {
 		err := tx.QueryRow(ctx, "select count(*), count(*) filter (where "+c.ours()+") from "+c.table+" t").Scan(&all, &own)
 		return all == own && own == c.done, err
 	}
-	now, err := contentOf(ctx, tx, c.table, c.detail.Columns)
-	return err == nil && len(now.differ(c.detail.Content)) == 0 && Sums(c.detail.Content).rows() == c.done, err
+	now, err := c.sum(ctx, tx, c.detail.Bucket, "")
+	return err == nil && len(now.differ(c.detail.Content)) == 0 && c.detail.Content.rows() == c.done, err
 }
 
 // empty removes all rows, at once where no other table refers to this one and no trigger wants to see them go.
