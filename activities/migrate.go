@@ -35,14 +35,10 @@ type Migrations struct {
 	Bucket  *bucket.Bucket
 	Targets func(name string) (url string, err error) // resolved at each use
 	Lint    func(ctx context.Context, plan *migration.Plan) ([]string, error)
-	Measure func(ctx context.Context, t *target.Target, queries []migration.NamedSQL) ([]QueryTime, error)
 }
 
 // QueryTime is how long a reference query of the plan takes.
-type QueryTime struct {
-	Name string  `json:"name"`
-	MS   float64 `json:"ms"` // median
-}
+type QueryTime = migration.Timing
 
 // PlanRef says where a plan is.
 type PlanRef struct {
@@ -318,7 +314,7 @@ func (m *Migrations) opened(ctx context.Context, t *target.Target, p *migration.
 	s := p.Settings
 	out := &OpenedMigration{
 		Approval: s.Approval, ApprovalTimeout: s.ApprovalTimeout, Soak: s.Soak, MaxErrorRate: s.MaxErrorRate, MaxSlowdown: s.MaxSlowdown, Retention: s.Retention,
-		Measured: len(s.Queries) > 0 && m.Measure != nil,
+		Measured: len(s.Queries) > 0,
 	}
 	if out.ApprovalTimeout == 0 {
 		out.ApprovalTimeout = 7 * 24 * time.Hour
@@ -399,8 +395,20 @@ func (m *Migrations) MeasureMigration(ctx context.Context, ref MigrationRef) ([]
 	if err != nil {
 		return nil, err
 	}
-	out, err := m.Measure(ctx, t, p.Settings.Queries)
+	out, err := t.Measure(ctx, p.Settings.Queries)
 	return out, migrationFault("measure the reference queries", err)
+}
+
+// VerifyMigration looks for rows that break what the tables promise and the database has not checked.
+func (m *Migrations) VerifyMigration(ctx context.Context, ref MigrationRef) ([]migration.Finding, error) {
+	var h heart
+	defer h.beating(ctx)()
+	t, _, err := m.target(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	out, err := t.Verify(ctx)
+	return out[:min(len(out), maxDifferences)], migrationFault("verify the tables", err)
 }
 
 // SampleMigration counts the transactions of the target so far.

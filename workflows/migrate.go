@@ -3,6 +3,8 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/access"
+	"github.com/tartan-ai/tartan/internal/migration"
 )
 
 // The states of a migration, as the projection names them.
@@ -28,6 +31,7 @@ const (
 	PhaseOpen     = "snapshot" // lint, and the catalogue into the ledger
 	PhaseChecks   = "checks"
 	PhaseApply    = "apply"
+	PhaseVerify   = "verify"
 	PhaseMeasure  = "performance"
 	PhaseApproval = "approval"
 	PhaseSoak     = "soak"
@@ -180,10 +184,17 @@ func (m *migrate) forward(ctx workflow.Context) error {
 	if err := m.do(ctx, "checks", m.acts.CheckMigration, m.ref, nil); err != nil {
 		return err
 	}
+	before, err := m.verify(ctx, nil, false)
+	if err != nil {
+		return err
+	}
 	if err := m.measure(ctx, &m.status.Before); err != nil {
 		return err
 	}
 	if err := m.apply(ctx, PhaseApply, false); err != nil {
+		return err
+	}
+	if _, err := m.verify(ctx, before, true); err != nil {
 		return err
 	}
 	if err := m.compareSpeed(ctx); err != nil {
@@ -351,13 +362,35 @@ func (m *migrate) compareSpeed(ctx workflow.Context) error {
 	if err := m.measure(ctx, &m.status.After); err != nil {
 		return err
 	}
-	for i, q := range m.status.After {
-		if i < len(m.status.Before) && q.MS > m.plan.MaxSlowdown*m.status.Before[i].MS {
-			m.status.Why = fmt.Sprintf("query %q takes %.1f ms and took %.1f ms before; %.1f times as long is allowed", q.Name, q.MS, m.status.Before[i].MS, m.plan.MaxSlowdown)
-			return errStopped
-		}
+	if slower := migration.Slower(m.status.Before, m.status.After, m.plan.MaxSlowdown); len(slower) > 0 {
+		m.status.Why = strings.Join(slower, "; ")
+		return errStopped
 	}
 	return nil
+}
+
+// verify looks for rows that break what the tables promise, and stops the migration where there are more than before it.
+func (m *migrate) verify(ctx workflow.Context, before []migration.Finding, after bool) ([]migration.Finding, error) {
+	if workflow.GetVersion(ctx, "verify", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return nil, nil // started by a worker that did not look yet
+	}
+	if after {
+		if err := m.phase(ctx, PhaseVerify); err != nil {
+			return nil, err
+		}
+	}
+	var found []migration.Finding
+	if err := m.do(ctx, "verify", m.acts.VerifyMigration, m.ref, &found); err != nil || !after {
+		return found, err
+	}
+	for _, f := range found {
+		known := slices.ContainsFunc(before, func(b migration.Finding) bool { return b.Kind == f.Kind && b.Path == f.Path && b.Rows >= f.Rows })
+		if !known {
+			m.status.Why = f.Text
+			return nil, errStopped
+		}
+	}
+	return found, nil
 }
 
 // do runs a short activity.

@@ -53,7 +53,7 @@ func statusPlan() migration.Plan {
 func newMigrating(t *testing.T, plan migration.Plan) *migrating {
 	t.Helper()
 	m := &migrating{world: newWorld(t), users: testdb.Empty(t)}
-	_, err := m.users.Pool.Exec(t.Context(), "create table orders (id bigint primary key, note text); insert into orders select i, 'n' || i from generate_series(1, 1000) i")
+	_, err := m.users.Pool.Exec(t.Context(), "create table orders (id bigint primary key, note text); create view seen as select id from orders; insert into orders select i, 'n' || i from generate_series(1, 1000) i")
 	require.NoError(t, err)
 	body, err := json.Marshal(plan)
 	require.NoError(t, err)
@@ -177,6 +177,11 @@ func TestMigrateIsRolledBack(t *testing.T) {
 	late.Settings.ApprovalTimeout = time.Hour
 	checked := statusPlan()
 	checked.Settings.Checks = []migration.NamedSQL{{Name: "no orders", SQL: migration.Statement{SQL: "select * from orders"}}}
+	orphaned := statusPlan()
+	orphaned.Steps = append(orphaned.Steps[:1:1], migration.Step{Name: "fk", Kind: migration.KindSQL, Up: sqlOf("alter table orders add column parent bigint", "update orders set parent = id + 1", "alter table orders add constraint parents foreign key (parent) references orders not valid")})
+	slow := statusPlan()
+	slow.Settings.Queries = []migration.NamedSQL{{Name: "all", SQL: migration.Statement{SQL: "select count(*) from seen"}}}
+	slow.Steps = append(slow.Steps[:1:1], migration.Step{Name: "slow view", Kind: migration.KindSQL, Up: sqlOf("create view seen2 as select o.id, pg_sleep(0.02)::text as s from orders o limit 3", "drop view seen", "create view seen as select * from seen2 offset 0"), Down: sqlOf("drop view seen", "drop view seen2", "create view seen as select id from orders")})
 	for name, c := range map[string]struct {
 		plan migration.Plan
 		do   func(m *migrating, env *testsuite.TestWorkflowEnvironment)
@@ -191,6 +196,8 @@ func TestMigrateIsRolledBack(t *testing.T) {
 		"cancelled":   {soaking, func(_ *migrating, env *testsuite.TestWorkflowEnvironment) { env.CancelWorkflow() }, "cancelled"},
 		"in contract": {failing, nil, "empty is not true"},
 		"late":        {late, nil, "nobody approved it in time"},
+		"orphans":     {orphaned, nil, "1 rows refer to a row that is not there"},
+		"slower":      {slow, nil, "all"},
 		"checks":      {checked, nil, "1000 rows where none are expected"},
 	} {
 		t.Run(name, func(t *testing.T) {
