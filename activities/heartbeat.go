@@ -20,6 +20,11 @@ func (p *progress) beating(ctx context.Context) (stop func()) {
 	if activity.GetInfo(ctx).IsLocalActivity {
 		return func() {}
 	}
+	return beats(ctx, func() { activity.RecordHeartbeat(ctx, p.bytes.Load()) })
+}
+
+// beats calls beat by the clock until stop is called.
+func beats(ctx context.Context, beat func()) (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -32,7 +37,7 @@ func (p *progress) beating(ctx context.Context) (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				activity.RecordHeartbeat(ctx, p.bytes.Load())
+				beat()
 			}
 		}
 	}()

@@ -210,30 +210,13 @@ type heart struct {
 func (h *heart) tell(p target.Progress) { h.last.Store(&p) }
 
 func (h *heart) beating(ctx context.Context) (stop func()) {
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(beatEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				if p := h.last.Load(); p != nil {
-					activity.RecordHeartbeat(ctx, *p)
-				} else {
-					activity.RecordHeartbeat(ctx)
-				}
-			}
+	return beats(ctx, func() {
+		if p := h.last.Load(); p != nil {
+			activity.RecordHeartbeat(ctx, *p)
+		} else {
+			activity.RecordHeartbeat(ctx)
 		}
-	}()
-	return func() {
-		close(done)
-		<-ended
-	}
+	})
 }
 
 // allowed refuses callers that are not operators.
@@ -254,6 +237,31 @@ func (m *Migrations) allowed(ctx context.Context, caller access.Caller) error {
 // OpenMigration looks whether the caller may, lints the plan, and enters the migration into the ledger of the database with its
 // catalogue as it is.
 func (m *Migrations) OpenMigration(ctx context.Context, ref MigrationRef) (*OpenedMigration, error) {
+	return m.open(ctx, ref, func(t *target.Target, p *migration.Plan) error {
+		if m.Lint != nil {
+			faults, err := m.Lint(ctx, p)
+			if err != nil {
+				return typed("lint the plan", err)
+			}
+			if len(faults) > 0 {
+				return final(MigrationRefused, errors.New(strings.Join(faults, "; ")), "see tartan migrate lint")
+			}
+		}
+		if err := t.Begin(ctx, ref.Migration, p); err != nil {
+			return err
+		}
+		_, err := t.Purge(ctx, ref.Migration, time.Now())
+		return err
+	})
+}
+
+// ReopenMigration takes a completed migration up again, to be undone.
+func (m *Migrations) ReopenMigration(ctx context.Context, ref MigrationRef) (*OpenedMigration, error) {
+	return m.open(ctx, ref, func(t *target.Target, _ *migration.Plan) error { return t.Reopen(ctx, ref.Migration, time.Now()) })
+}
+
+// open begins something with a target, where the caller may.
+func (m *Migrations) open(ctx context.Context, ref MigrationRef, begin func(t *target.Target, p *migration.Plan) error) (*OpenedMigration, error) {
 	var h heart
 	defer h.beating(ctx)()
 	if err := m.allowed(ctx, ref.Caller); err != nil {
@@ -263,45 +271,12 @@ func (m *Migrations) OpenMigration(ctx context.Context, ref MigrationRef) (*Open
 	if err != nil {
 		return nil, err
 	}
-	if m.Lint != nil {
-		faults, err := m.Lint(ctx, p)
-		if err != nil {
-			return nil, typed("lint the plan", err)
-		}
-		if len(faults) > 0 {
-			return nil, final(MigrationRefused, errors.New(strings.Join(faults, "; ")), "see tartan migrate lint")
-		}
-	}
-	err = t.Begin(ctx, ref.Migration, p)
+	err = begin(t, p)
 	if errors.Is(err, target.ErrBusy) {
 		return nil, final(MigrationBusy, err, "wait for it, or roll it back")
 	}
 	if err != nil {
 		return nil, migrationFault("begin the migration", err)
-	}
-	if _, err := t.Purge(ctx, ref.Migration, time.Now()); err != nil {
-		return nil, migrationFault("remove what the archive need not keep", err)
-	}
-	return m.opened(ctx, t, p, ref)
-}
-
-// ReopenMigration takes a completed migration up again, to be undone.
-func (m *Migrations) ReopenMigration(ctx context.Context, ref MigrationRef) (*OpenedMigration, error) {
-	var h heart
-	defer h.beating(ctx)()
-	if err := m.allowed(ctx, ref.Caller); err != nil {
-		return nil, err
-	}
-	t, p, err := m.target(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	err = t.Reopen(ctx, ref.Migration, time.Now())
-	if errors.Is(err, target.ErrBusy) {
-		return nil, final(MigrationBusy, err, "wait for it, or roll it back")
-	}
-	if err != nil {
-		return nil, migrationFault("take the migration up again", err)
 	}
 	return m.opened(ctx, t, p, ref)
 }

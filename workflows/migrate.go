@@ -103,10 +103,8 @@ func Migrate(ctx workflow.Context, in MigrateInput) (*MigrateResult, error) {
 		return nil, err
 	}
 	ctx, m.stop = workflow.WithCancel(ctx)
-	if err := m.open(ctx); err != nil && !temporal.IsCanceledError(err) {
+	if err := m.open(ctx, in.Undo); err != nil {
 		return nil, failure(err) // nothing has been done
-	} else if err != nil {
-		return m.rollback(ctx, err)
 	}
 	if in.Undo {
 		return m.rollback(ctx, errStopped)
@@ -128,7 +126,6 @@ type migrate struct {
 	interrupt workflow.CancelFunc // ends the activity of the step under way, for a pause; nil is none
 	approved  bool
 	tooLate   bool // completed: nothing can be asked for any more
-	marked    string
 }
 
 func newMigration(ctx workflow.Context, in MigrateInput) *migrate {
@@ -148,22 +145,23 @@ func undoReason(in MigrateInput) string {
 	return ""
 }
 
-// open enters the migration into the ledger of the target, or takes it up again.
-func (m *migrate) open(ctx workflow.Context) error {
+// open enters the migration into the ledger of the target, or takes it up again. It is not cancelled: afterwards it is known
+// what there is to undo.
+func (m *migrate) open(ctx workflow.Context, again bool) error {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	if err := m.mark(ctx); err != nil {
 		return err
 	}
 	activity := any(m.acts.OpenMigration)
-	if m.status.Why != "" {
+	if again {
 		activity = m.acts.ReopenMigration
 	}
-	err := m.do(ctx, "snapshot", activity, m.ref, &m.plan)
-	if err != nil {
+	if err := m.do(ctx, "snapshot", activity, m.ref, &m.plan); err != nil {
 		m.status.State, m.status.Why = MigrationRolledBack, words(err)
-		calm, _ := workflow.NewDisconnectedContext(ctx)
-		if !temporal.IsCanceledError(err) {
-			m.markQuietly(calm)
+		if again {
+			m.status.State = MigrationCompleted
 		}
+		m.markQuietly(ctx)
 		return err
 	}
 	for _, s := range m.plan.Steps {
@@ -258,9 +256,11 @@ func (m *migrate) step(ctx workflow.Context, i int, during, after string, do fun
 		m.status.Current, m.interrupt, s.State = i, interrupt, during
 		s.StartedAt, m.status.UpdatedAt = &started, workflow.Now(ctx)
 		err := do(inner)
+		interrupted := inner.Err() != nil
 		m.interrupt = nil
 		interrupt()
-		if temporal.IsCanceledError(err) && ctx.Err() == nil {
+		// An attempt that is told to end and meets an outage instead is not repeated by Temporal.
+		if err != nil && interrupted && ctx.Err() == nil && (temporal.IsCanceledError(err) || !isFinal(err)) {
 			continue
 		}
 		if err == nil {
@@ -402,11 +402,7 @@ func (m *migrate) do(ctx workflow.Context, summary string, activity, in, out any
 func (m *migrate) mark(ctx workflow.Context) error {
 	m.status.UpdatedAt = workflow.Now(ctx)
 	in := m.markAs()
-	if err := m.do(ctx, m.status.Phase, m.acts.MarkMigration, in, nil); err != nil {
-		return err
-	}
-	m.marked = m.status.Phase
-	return nil
+	return m.do(ctx, m.status.Phase, m.acts.MarkMigration, in, nil)
 }
 
 func (m *migrate) markAs() activities.MarkMigrationInput {

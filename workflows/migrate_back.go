@@ -17,7 +17,7 @@ func (m *migrate) rollback(ctx workflow.Context, why error) (*MigrateResult, err
 	calm, _ := workflow.NewDisconnectedContext(ctx)
 	switch {
 	case m.status.Why != "": // told already
-	case temporal.IsCanceledError(why):
+	case temporal.IsCanceledError(why), ctx.Err() != nil:
 		m.status.Why = "cancelled"
 	case !errors.Is(why, errStopped):
 		m.status.Why = words(why)
