@@ -130,6 +130,13 @@ bench: build ## the figures of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/pattern/... ./internal/knowledge/... ./mcp/...
 	cd bench && $(GO) test -v ./...
 
+KILL_RUNS ?= 200
+
+.PHONY: kill
+kill: ## KILL_RUNS migrations (200), each with a SIGKILL of a part of the stack at a random moment; then the peers
+	TARTAN_KILL_RUNS=$(KILL_RUNS) $(GO) test ./workers -run TestMigrationsSurviveKills -v -timeout 3h
+	cd bench && TARTAN_KILL_RUNS=$(KILL_RUNS) $(GO) test ./kill -v -timeout 3h
+
 # install names a Debian package and the test that says it is there already.
 define install
 	@if ! $(2) >/dev/null 2>&1; then \

@@ -23,6 +23,7 @@ const (
 	FormatGolangMigrate Format = "golang-migrate"
 	FormatSupabase      Format = "supabase"
 	FormatFlyway        Format = "flyway"
+	FormatSQL           Format = "sql" // plain files, which no tool has marked: a step each, without a way back
 )
 
 // Settings hold for a whole plan. A zero value means the default named here.
@@ -80,6 +81,7 @@ type Step struct {
 	Down          []Statement `json:"down,omitempty"`   // none: undone from the snapshot where the kind allows it, else irreversible
 	Verify        []Statement `json:"verify,omitempty"` // each returns one row whose columns are all true, or no rows
 	NoTransaction bool        `json:"no_transaction,omitempty"`
+	Irreversible  bool        `json:"irreversible,omitempty"` // the author takes it that the step cannot be undone exactly
 	Backfill      *Backfill   `json:"backfill,omitempty"`
 	Copy          *Copy       `json:"copy,omitempty"`
 	Index         *Index      `json:"index,omitempty"`
@@ -135,4 +137,6 @@ type DualWrite struct {
 type Drop struct {
 	Table   string   `json:"table"`
 	Columns []string `json:"columns,omitempty"` // none: the table
+	// IfExists: the statement passes where there is no such table, and so must the archive.
+	IfExists bool `json:"if_exists,omitempty"`
 }

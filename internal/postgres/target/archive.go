@@ -95,6 +95,13 @@ func (w *work) archive(ctx context.Context, tx pgx.Tx) (out []Archived, err erro
 		drops = append(drops, *w.step.Drop)
 	}
 	for i, d := range drops {
+		var there bool
+		if err := tx.QueryRow(ctx, "select to_regclass($1) is not null", d.Table).Scan(&there); err != nil {
+			return nil, err
+		}
+		if !there && d.IfExists {
+			continue
+		}
 		a, err := w.keep(ctx, tx, d, w.archiveName(i))
 		if err != nil {
 			return nil, w.fault(w.up(), err)

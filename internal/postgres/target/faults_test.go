@@ -285,6 +285,10 @@ func TestWhatIsRefused(t *testing.T) {
 	require.Equal(t, "true", w.value("select (to_regclass('y') is null)::text"))
 	_, err := w.tgt.Undo(t.Context(), id, plan, 3, nil)
 	require.ErrorIs(t, err, ErrIrreversible)
+	plan.Steps[3].Irreversible = true
+	d, err := w.tgt.Undo(t.Context(), id, plan, 3, nil)
+	require.NoError(t, err)
+	require.Equal(t, []migration.Difference{{Path: "enum shop.mood: labels", Before: "'good', 'bad'", After: "'good', 'bad', 'fine'"}}, d)
 
 	changed := *plan
 	changed.SHA256 = strings.Repeat("b", 64)
@@ -293,6 +297,18 @@ func TestWhatIsRefused(t *testing.T) {
 	require.ErrorIs(t, w.tgt.Begin(t.Context(), uuid.New(), plan), ErrBusy)
 	_, err = w.tgt.Entry(t.Context(), uuid.New())
 	require.ErrorIs(t, err, ErrUnknown)
+}
+
+func TestATableThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	was, sums := w.state(false)
+	id, plan := w.begin(migration.Step{Name: "drop", Kind: migration.KindDrop, Up: sql("drop table if exists shop.nothing"), Drop: &migration.Drop{Table: "shop.nothing", IfExists: true}})
+	w.up(id, plan)
+	require.Empty(t, w.down(id, plan))
+	is, now := w.state(false)
+	require.Empty(t, migration.Diff(was, is))
+	require.Equal(t, sums, now)
 }
 
 // A second attempt ends the session of the first, which its worker has lost sight of.
