@@ -220,3 +220,20 @@ func TestMigrationKeepsSecrets(t *testing.T) {
 	require.Equal(t, 3, stored.StepsDone)
 	require.NotNil(t, stored.ArchiveUntil)
 }
+
+// A migration that waits for its approval is there after Temporal and the worker were killed.
+func TestMigrationWaitsThroughARestart(t *testing.T) {
+	k := &killing{stack: newStack(t)}
+	first := k.stack.worker()
+	k.database("shop", smallShop)
+	plan := smallPlan()
+	plan.Settings.Approval = true
+	id, _ := k.migrate("shop", plan, uuid.Nil)
+	k.stands(id, workflows.MigrationInReview)
+	first.kill()
+	k.killTemporal(100 * time.Millisecond)
+	k.stack.worker()
+	k.stands(id, workflows.MigrationInReview)
+	require.Nil(t, k.direct(id, workflows.UpdateApprove, k.caller)) // she is alone
+	k.migrated(id, workflows.MigrationCompleted)
+}
