@@ -138,8 +138,10 @@ func (w *work) keep(ctx context.Context, tx pgx.Tx, d migration.Drop, name strin
 			return a, err
 		}
 		if len(a.Key) == 0 {
-			return a, &StepError{Step: w.step.Name, Statement: w.up(),
-				Err: fmt.Errorf("%s.%s has no primary key beside these columns, so their values could not be brought back: give it one", r.Schema, r.Name)}
+			return a, &StepError{
+				Step: w.step.Name, Statement: w.up(),
+				Err: fmt.Errorf("%s.%s has no primary key beside these columns, so their values could not be brought back: give it one", r.Schema, r.Name),
+			}
 		}
 	}
 	list := archivable(append(slices.Clone(a.Key), a.Columns...))

@@ -244,8 +244,10 @@ func (w *work) exec(ctx context.Context, tx pgx.Tx, statements []migration.State
 			return w.fault(s, err)
 		}
 		if tx.Conn().PgConn().TxStatus() != 'T' {
-			return &StepError{Step: w.step.Name, Statement: migration.Statement{File: s.File, Line: s.Line},
-				Err: errors.New("it ended the transaction of the step: take BEGIN and COMMIT out, or mark the step as without a transaction")}
+			return &StepError{
+				Step: w.step.Name, Statement: migration.Statement{File: s.File, Line: s.Line},
+				Err: errors.New("it ended the transaction of the step: take BEGIN and COMMIT out, or mark the step as without a transaction"),
+			}
 		}
 	}
 	// A constraint that is deferred is told now, with the step, and a role that was taken on is laid down.
