@@ -1,0 +1,2 @@
+/* a comment; /* nested; */ */
+create table people (id int primary key, name text default 'it''s; fine');
