@@ -91,7 +91,7 @@ func TestWhatIsDestroyed(t *testing.T) {
 func TestCompleteRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"-- tartan:step s\nselect\n  1 +;":                                      "p.sql:3: syntax error at end of input",
-		"-- tartan:step s\nselect 1\n + );":                              "p.sql:4: syntax error",
+		"-- tartan:step s\nselect 1\n + );":                                     "p.sql:4: syntax error",
 		"-- tartan:step s\nbegin; select 1; commit;":                            "p.sql:3: the step is a transaction as it is",
 		"-- tartan:step s\nselect 1; vacuum t;":                                 "p.sql:3: this statement cannot be in a transaction with the others",
 		"-- tartan:step s [index]\ncreate index i on t (a);":                    "write CREATE INDEX CONCURRENTLY",
