@@ -163,10 +163,14 @@ func (l *linter) permit(f migration.File, pieces []migration.Piece, at int, c mi
 	if m == nil {
 		return nil
 	}
-	words := strings.FieldsFunc(strings.SplitN(m[2], "--", 2)[0], func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\r' || r == '\n' })
+	said := strings.SplitN(m[2], "--", 2)[0]
+	words := strings.FieldsFunc(said, func(r rune) bool { return r == ',' || m[1] == "tartan:allow" && (r == ' ' || r == '\t') })
 	var rules []string
 	for i, w := range words {
-		known := slices.ContainsFunc(rulesAndAliases(), func(r string) bool { return r == w })
+		if w = strings.TrimSpace(w); w == "" {
+			continue
+		}
+		known := slices.Contains(rulesAndAliases(), w)
 		if m[1] == "tartan:allow" && i > 0 && !known {
 			break // the reason follows
 		}
@@ -176,7 +180,7 @@ func (l *linter) permit(f migration.File, pieces []migration.Piece, at int, c mi
 		}
 		rules = append(rules, aliasesOf(w)...)
 	}
-	if len(words) > 0 && len(rules) == 0 {
+	if strings.TrimSpace(said) != "" && len(rules) == 0 {
 		return nil
 	}
 	if m[1] == "squawk-ignore-file" {

@@ -234,11 +234,14 @@ func robust(l *linter, r rule) {
 			continue
 		}
 		report := func(message string) { l.report(r, it, 0, message, "") }
+		at := func(c *pg.AlterTableCmd, message string) {
+			l.report(r, it, c.GetDef().GetColumnDef().GetLocation(), message, "")
+		}
 		rel, cmds := actions(it.node)
 		if rel != nil && it.node.GetAlterTableStmt().Objtype == pg.ObjectType_OBJECT_TABLE {
 			for _, c := range cmds {
 				if m := robustAction(c, constraints); m != "" && !inside {
-					report(m)
+					at(c, m)
 				}
 			}
 		}
@@ -367,8 +370,6 @@ func duplicateColumns(l *linter, r rule) {
 				report(targets(m.TargetList))
 			case *pg.CreateStmt:
 				report(columnNames(m.TableElts))
-			case *pg.CreateForeignTableStmt:
-				report(columnNames(m.BaseStmt.TableElts))
 			case *pg.CreateTableAsStmt:
 				report(aliases(m.Into.GetColNames(), m.Query))
 			case *pg.ViewStmt:
@@ -423,6 +424,9 @@ func outputs(list []*pg.Node) (out []named) {
 		name := t.GetName()
 		if name == "" {
 			name = last(names(t.GetVal().GetColumnRef().GetFields()))
+		}
+		if t.GetVal().GetAConst() != nil && name == "" {
+			name = "?column?"
 		}
 		if name != "" {
 			out = append(out, named{name, false, t.GetLocation()})
