@@ -66,6 +66,7 @@ type linter struct {
 	items    []item
 	options  Options
 	engine   bool // Tartan runs it
+	phases   bool // the plan has a contract phase
 	findings []Finding
 }
 
@@ -78,7 +79,7 @@ func Check(p *migration.Plan, files []migration.File, o Options) (Report, error)
 	if err := Complete(p); err != nil {
 		return Report{}, err
 	}
-	l := &linter{options: o, engine: true}
+	l := &linter{options: o, engine: true, phases: p.Format == migration.FormatTartan}
 	r := Report{Findings: []Finding{}, Statements: []Work{}}
 	for i := range p.Steps {
 		s := &p.Steps[i]

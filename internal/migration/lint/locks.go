@@ -23,11 +23,13 @@ const (
 
 var levels = []string{noLock, accessShare, rowExclusive, shareUpdateExclusive, share, shareRowExclusive, exclusive, accessExclusive}
 
-// blocks says whom a lock keeps out.
 var blocks = map[string]string{
 	accessShare: "DROP and most ALTER TABLE", rowExclusive: "changes of the schema, building indexes", shareUpdateExclusive: "changes of the schema, VACUUM",
 	share: "writes", shareRowExclusive: "writes", exclusive: "writes", accessExclusive: "reads and writes",
 }
+
+// Blocks says whom a lock keeps out.
+func Blocks(lock string) string { return blocks[lock] }
 
 // Statistics of a table, from the catalogue.
 type Statistics struct {
@@ -113,7 +115,7 @@ func lockOf(n *pg.Node) (table, lock string) {
 	case n.GetAlterTableStmt() != nil:
 		rel, cmds := actions(n)
 		for _, c := range cmds {
-			lock = stronger(lock, actionLock(c))
+			lock = Stronger(lock, actionLock(c))
 		}
 		return relation(rel), lock
 	case n.GetRenameStmt().GetRelation() != nil:
@@ -181,7 +183,8 @@ func lockOf(n *pg.Node) (table, lock string) {
 	return "", noLock
 }
 
-func stronger(a, b string) string {
+// Stronger returns the stronger of two locks.
+func Stronger(a, b string) string {
 	if slices.Index(levels, a) < slices.Index(levels, b) {
 		return b
 	}

@@ -18,8 +18,11 @@ func (l *linter) plan(p *migration.Plan) {
 		if why := irreversible(s, l.of(s)); why != "" {
 			r := ruleOf("irreversible-step")
 			f := Finding{Rule: r.Name, Severity: r.Severity, Step: s.Name, Message: fmt.Sprintf("step %q has no way back: %s", s.Name, why), Why: r.Why, Safe: r.Safe, Docs: docs + "#" + r.Name}
-			if s.Irreversible {
+			switch {
+			case s.Irreversible:
 				f.Severity = Info
+			case p.Format != migration.FormatTartan:
+				f.Severity = Warning // other tools ask for no way back, and their folders run as they are
 			}
 			if len(s.Up) > 0 {
 				f.File, f.Line = s.Up[0].File, s.Up[0].Line
@@ -95,7 +98,7 @@ func calls(n *pg.Node) bool {
 var harmless = set("set_config", "count", "now", "coalesce", "pg_sleep", "to_regclass", "max", "min", "sum", "exists")
 
 func dropOutsideContract(l *linter, r rule) {
-	if !l.engine {
+	if !l.phases {
 		return
 	}
 	dropsData := func(it item) string {

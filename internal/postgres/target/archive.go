@@ -113,6 +113,12 @@ func (w *work) archive(ctx context.Context, tx pgx.Tx) (out []Archived, err erro
 
 // keep copies a table or some of its columns into the archive.
 func (w *work) keep(ctx context.Context, tx pgx.Tx, d migration.Drop, name string) (a Archived, err error) {
+	if d.IfExists {
+		there := false
+		if err := tx.QueryRow(ctx, "select to_regclass($1::text) is not null", d.Table).Scan(&there); err != nil || !there {
+			return a, err
+		}
+	}
 	r, err := resolve(ctx, tx, d.Table)
 	if err != nil {
 		return a, err
