@@ -13,6 +13,8 @@ import (
 
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/knowledge"
+	"github.com/tartan-ai/tartan/internal/migration"
+	"github.com/tartan-ai/tartan/internal/migration/lint"
 	"github.com/tartan-ai/tartan/mcp/tools"
 )
 
@@ -46,6 +48,9 @@ func (a *app) suite(ctx context.Context, durable bool) (*tools.Suite, tools.Call
 	s := &tools.Suite{
 		Pool: a.pool, Libraries: feed.NewLibrariesWith(a.pool, a.log.Named("feed"), feed.Options{Snapshots: a.snapshotFolder(), Embedder: a.configured(embedder)}), Log: a.log,
 		Version: versionInfo().Version, TemporalUIURL: a.stack.TemporalUIURL,
+		Linter: func(_ context.Context, files []migration.File) (tools.Linted, error) {
+			return lintHere(files, nil, lint.Options{}), nil
+		},
 	}
 	if durable {
 		if s.Temporal, err = a.workflowService(ctx); err != nil {
@@ -84,7 +89,12 @@ func (in arguments) set(name string, value any) arguments {
 // knows calls a tool of the knowledge base and decodes its answer.
 func (a *app) knows(ctx context.Context, tool string, in arguments, out any) error {
 	durable := map[string]bool{"propose_change": true, "validate_change": true, "review_change": true, "resolve_conflict": true, "link_knowledge": true, "restore_knowledge": true}
-	s, call, err := a.suite(ctx, durable[tool])
+	return a.callTool(ctx, durable[tool], tool, in, out)
+}
+
+// callTool calls a tool in this process.
+func (a *app) callTool(ctx context.Context, durable bool, tool string, in arguments, out any) error {
+	s, call, err := a.suite(ctx, durable)
 	if err != nil {
 		return err
 	}
@@ -108,6 +118,7 @@ func (a *app) knows(ctx context.Context, tool string, in arguments, out any) err
 // commands are what the tools are called on the command line.
 var commands = strings.NewReplacer("search_knowledge", "tartan knowledge search", "get_knowledge", "tartan knowledge get", "knowledge_history", "tartan knowledge history",
 	"propose_change", "tartan knowledge propose", "validate_change", "tartan knowledge validate", "review_change", "tartan knowledge review",
+	"plan_migration", "tartan migrate plan", "start_migration", "tartan migrate start", "review_migration", "tartan migrate approve", "rollback_migration", "tartan migrate rollback",
 	"resolve_conflict", "tartan knowledge resolve", "restore_knowledge", "tartan knowledge restore", "create_space", "--create-space")
 
 // toolFailure is what a tool refused, with its exit code.

@@ -76,7 +76,7 @@ func (a *app) work(ctx context.Context, concurrency int) error {
 	g.Go(func() error {
 		return ended(ctx, workers.Run(ctx, workers.Config{
 			Client: temporal, Pool: pool, Bucket: objects, Libraries: libraries, Log: log, Concurrency: concurrency,
-			Embedder: embedder, Grants: grants, Targets: a.targetURL,
+			Embedder: embedder, Grants: grants, Targets: a.targetURL, Lint: lintStored,
 		}))
 	})
 	return g.Wait()
@@ -164,7 +164,7 @@ func (a *app) server(ctx context.Context, readOnly bool) (*server.Server, *feed.
 	s, err := server.New(server.Config{
 		Pool: pool, Temporal: temporal, Libraries: libraries, Bucket: objects, Keys: a.keys(), Expect: a.expect(),
 		AllowedOrigins: a.cfg.Origins(), ResourceURL: a.cfg.MCPURL, TemporalUIURL: a.stack.TemporalUIURL, Log: log, ReadOnly: readOnly,
-		Embedder: embedder,
+		Embedder: embedder, Linter: lintFiles,
 	})
 	return s, libraries, err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/internal/migration"
 	"github.com/tartan-ai/tartan/internal/pattern/embed"
 	"github.com/tartan-ai/tartan/internal/telemetry"
 	"github.com/tartan-ai/tartan/internal/vet"
@@ -37,6 +38,8 @@ type Config struct {
 
 	// Targets resolves the name of a database to migrate to its URL, at each use; nil knows none.
 	Targets func(name string) (url string, err error)
+	// Lint says what keeps a plan from being run; nil says nothing.
+	Lint func(ctx context.Context, plan *migration.Plan) (faults []string, err error)
 
 	// Concurrency is how many chunks are read at once; 0 is 2. Each takes about 2 MiB and up to a core.
 	Concurrency int
@@ -154,7 +157,7 @@ func (cfg Config) workers(fatal chan<- error) []worker.Worker {
 	knowledge.RegisterActivity(&activities.Knowledge{Pool: cfg.Pool, Bucket: cfg.Bucket, Checker: vet.New(cfg.Bucket)})
 
 	migrate := worker.New(cfg.Client, activities.QueueMigrate, cfg.agent(cfg.Concurrency+2, onFatal))
-	migrate.RegisterActivity(&activities.Migrations{Pool: cfg.Pool, Bucket: cfg.Bucket, Targets: cfg.target})
+	migrate.RegisterActivity(&activities.Migrations{Pool: cfg.Pool, Bucket: cfg.Bucket, Targets: cfg.target, Lint: cfg.Lint})
 	return []worker.Worker{flow, features, patterns, knowledge, migrate}
 }
 

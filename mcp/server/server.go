@@ -25,6 +25,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/feed"
+	"github.com/tartan-ai/tartan/internal/migration"
 	"github.com/tartan-ai/tartan/internal/pattern/embed"
 	"github.com/tartan-ai/tartan/mcp/tools"
 )
@@ -41,6 +42,9 @@ type Config struct {
 	Bucket    *bucket.Bucket
 	Log       *zap.Logger
 	Embedder  embed.Embedder // of texts; nil is the built-in one
+
+	// Linter reads plans of migrations; nil reads none.
+	Linter func(ctx context.Context, files []migration.File) (tools.Linted, error)
 
 	Keys           access.Keys
 	Expect         access.Expect // Audience is what tokens must name, normally ResourceURL
@@ -111,7 +115,7 @@ func New(c Config) (*Server, error) {
 	s.auth = newAuthenticator(c.Keys, c.Expect)
 	s.suite = &tools.Suite{
 		Pool: c.Pool, Temporal: c.Temporal, Libraries: c.Libraries, Bucket: c.Bucket, TemporalUIURL: c.TemporalUIURL, Version: Version(),
-		Embedder: c.Embedder, Log: s.log,
+		Embedder: c.Embedder, Log: s.log, Linter: c.Linter, Ask: ask,
 	}
 	all := s.suite.Tools()
 	for i := range all {
