@@ -47,12 +47,19 @@ func fileArguments(files []migration.File) []any {
 }
 
 func (a *app) migratePlan() *cobra.Command {
-	return &cobra.Command{
+	var on, file string
+	c := &cobra.Command{
 		Use:   "plan PLAN",
-		Short: "Look at a plan and keep it, to be started",
-		Long:  "Look at a plan and keep it, to be started: what each step locks, what is dangerous, and what cannot be undone. No database is changed.",
-		Args:  exactly(1, "a file or a folder"),
+		Short: "Look at a plan and keep it, or rehearse it on a clone",
+		Long: "Look at a plan and keep it, to be started: what each step locks, what is dangerous, and what cannot be undone. No database is changed.\n" +
+			"With --target the plan is applied to a clone of that database, on its server, and undone there: locks taken, rows touched, time, and what\n" +
+			"changes in the catalogue. The target has to be known here, as it is to the worker, and its role needs createdb.",
+		Example: "  tartan migrate plan plan.sql --target shop --report plan.html",
+		Args:    exactly(1, "a file or a folder"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if on != "" {
+				return a.rehearse(c.Context(), args[0], on, file)
+			}
 			out, err := a.planned(c.Context(), args[0])
 			if err != nil {
 				return err
@@ -68,6 +75,9 @@ func (a *app) migratePlan() *cobra.Command {
 			return err
 		},
 	}
+	c.Flags().StringVar(&on, "target", "", "rehearse it on a clone of this database")
+	c.Flags().StringVar(&file, "report", "", "write the report of the rehearsal here: .md, .html or .svg")
+	return c
 }
 
 func (a *app) planned(ctx context.Context, path string) (out tools.Planned, err error) {
@@ -134,6 +144,7 @@ func (a *app) migrateStart() *cobra.Command {
 
 func (a *app) migrateStatus() *cobra.Command {
 	var follow bool
+	var file string
 	c := &cobra.Command{
 		Use:   "status TARGET",
 		Short: "Say how the last migration of a target stands",
@@ -146,10 +157,14 @@ func (a *app) migrateStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := a.writeReport(reportOf(out), file); err != nil {
+				return err
+			}
 			return a.printMigration(out)
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "watch it until it ends or waits for a person")
+	c.Flags().StringVar(&file, "report", "", "write a report here: .md, .html or .svg")
 	return c
 }
 

@@ -163,6 +163,8 @@ type Migration struct {
 	Waits       string                 `json:"waits,omitempty"` // for whom
 	Different   int                    `json:"different,omitempty"`
 	Differences []migration.Difference `json:"differences,omitempty"`
+	Before      []migration.Timing     `json:"before,omitempty"` // reference queries
+	After       []migration.Timing     `json:"after,omitempty"`
 	Started     string                 `json:"started,omitempty"`
 	Updated     string                 `json:"updated,omitempty"`
 	Confirm     string                 `json:"confirm,omitempty"` // to be given back where a person confirms
@@ -250,7 +252,7 @@ func (s *Suite) stands(ctx context.Context, temporal client.Client, id string) (
 func ofStatusOf(st workflows.MigrationStatus, id string) Migration {
 	return Migration{
 		ID: st.Migration.String(), Workflow: id, Target: st.Target, Plan: st.Plan, State: st.State, Phase: st.Phase, Why: st.Why, Paused: st.Paused, Steps: st.Steps,
-		Different: st.Different, Differences: st.Differences, Started: stamp(st.StartedAt), Updated: stamp(st.UpdatedAt),
+		Different: st.Different, Differences: st.Differences, Before: st.Before, After: st.After, Started: stamp(st.StartedAt), Updated: stamp(st.UpdatedAt),
 	}
 }
 
