@@ -111,7 +111,7 @@ type Copy struct {
 	Table   string            `json:"table"`             // into this one
 	Columns map[string]string `json:"columns,omitempty"` // column here -> column or field there; empty: same names
 	Key     []string          `json:"key,omitempty"`     // of the source, for batches and resuming; empty: its primary key, or the line number
-	Rows    int               `json:"rows,omitempty"`    // of a batch; 0 is 10,000
+	Rows    int               `json:"rows,omitempty"`    // of a batch; 0 is as many as 4 MiB hold
 	Options map[string]string `json:"options,omitempty"` // csv: delimiter, header, null, quote
 }
 

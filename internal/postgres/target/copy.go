@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -24,10 +25,8 @@ import (
 //go:embed copy.sql
 var copySQL string
 
-const (
-	copyRows  = 10_000  // of a batch, unless the plan says otherwise
-	copyBytes = 4 << 20 // at which a batch ends before it has its rows
-)
+// copyBytes is at which size a batch ends, whatever number of rows the plan says it has.
+const copyBytes = 4 << 20
 
 // Errors of copies a caller can decide by.
 var (
@@ -237,10 +236,7 @@ func unmarshalExtra(extra json.RawMessage, into *copyDetail) error {
 
 // origin opens what the step copies from.
 func (im *Importer) origin(ctx context.Context, spec *migration.Copy) (origin, error) {
-	rows := spec.Rows
-	if rows <= 0 {
-		rows = copyRows
-	}
+	rows := orDefault(max(spec.Rows, 0), math.MaxInt)
 	name, ok := strings.CutPrefix(spec.From, "target:")
 	if ok || spec.Format == "postgres" {
 		src, err := im.Target(ctx, name)
