@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -210,18 +211,14 @@ func (c *copying) siftPart(ctx context.Context, tx pgx.Tx, b *batch, bad []*pgco
 			bad[lo] = refused
 			return nil
 		}
-		at := (lo + hi) / 2
-		line, known := lineOf(refused)
-		if known = known && line >= 1 && line <= hi-lo; known {
-			at = lo + line - 1
-		}
+		at, known := c.culprit(b, refused, lo, hi)
 		if err := c.siftPart(ctx, tx, b, bad, lo, at); err != nil {
 			return err
 		}
 		if lo = at; !known {
 			continue
 		}
-		if strings.HasPrefix(refused.Code, "22") { // its own fault, whatever else is in the table
+		if strings.HasPrefix(refused.Code, "22") || refused.Code == "23514" || refused.Code == "23502" { // its own fault, whatever else is in the table
 			bad[at] = refused
 		} else if err := c.siftPart(ctx, tx, b, bad, at, at+1); err != nil {
 			return err
@@ -230,6 +227,27 @@ func (c *copying) siftPart(ctx context.Context, tx pgx.Tx, b *batch, bad []*pgco
 	}
 	return nil
 }
+
+// culprit tells which of the rows lo to hi was refused, or where to halve them.
+func (c *copying) culprit(b *batch, refused *pgconn.PgError, lo, hi int) (at int, known bool) {
+	if line, ok := lineOf(refused); ok && line >= 1 && line <= hi-lo {
+		return lo + line - 1, true
+	}
+	if m := missingKey.FindStringSubmatch(refused.Detail); m != nil && refused.Code == "23503" && c.from.format() == "text" {
+		column := slices.IndexFunc(c.columns, func(c copied) bool { return pgx.Identifier{c.name}.Sanitize() == m[1] || c.name == m[1] })
+		for at := lo; at < hi && column >= 0; at++ {
+			row := b.row(at)
+			if string(splitText(nil, row[:len(row)-1])[column]) == m[2] {
+				return at, true
+			}
+		}
+	}
+	return (lo + hi) / 2, false
+}
+
+// missingKey is how the server tells a foreign key of one column that is not there. It is the first such row, where rows have the value as
+// the server writes it.
+var missingKey = regexp.MustCompile(`^Key \(([^,]+)\)=\((.*)\) is not present`)
 
 var copyLine = regexp.MustCompile(`(?m)^COPY .*?, line (\d+)`)
 
