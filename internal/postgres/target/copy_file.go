@@ -47,12 +47,11 @@ func (f *fileOrigin) choose(columns []copied) error {
 	for _, c := range columns {
 		f.columns = append(f.columns, c.source)
 	}
-	r, closer, err := f.open(load.Position{})
-	if err == nil {
-		err = closer.Close()
+	_, closer, err := f.open(load.Position{})
+	if err != nil {
+		return err
 	}
-	_ = r
-	return err
+	return closer.Close()
 }
 
 func (f *fileOrigin) open(at load.Position) (load.Reader, io.Closer, error) {
