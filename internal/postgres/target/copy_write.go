@@ -19,7 +19,7 @@ import (
 )
 
 // sifted is how many rows are tried at once in a batch that has bad ones.
-const sifted = 1000
+const sifted = 500
 
 // write copies a batch in one transaction with its row of the ledger. Where the database refuses a row, the bad ones are found first.
 func (c *copying) write(ctx context.Context, b *batch) (err error) {
@@ -69,7 +69,7 @@ func (c *copying) commit(ctx context.Context, b *batch) error {
 			return err
 		}
 		if len(b.ends) > 0 {
-			tag, err := c.send(ctx, b, 0, len(b.ends))
+			tag, err := c.send(ctx, b.data)
 			if err != nil {
 				return err
 			}
@@ -138,17 +138,12 @@ var (
 	binaryEnd   = []byte{0xff, 0xff}
 )
 
-// send copies a part of a batch.
-func (c *copying) send(ctx context.Context, b *batch, from, to int) (pgconn.CommandTag, error) {
-	start := 0
-	if from > 0 {
-		start = b.ends[from-1]
-	}
-	rows := bytes.NewReader(b.data[start:b.ends[to-1]])
+// send copies rows as they are in a batch.
+func (c *copying) send(ctx context.Context, rows []byte) (pgconn.CommandTag, error) {
 	if c.from.format() == "text" {
-		return c.conn.PgConn().CopyFrom(ctx, rows, c.into)
+		return c.conn.PgConn().CopyFrom(ctx, bytes.NewReader(rows), c.into)
 	}
-	return c.conn.PgConn().CopyFrom(ctx, io.MultiReader(bytes.NewReader(binaryStart), rows, bytes.NewReader(binaryEnd)), c.into)
+	return c.conn.PgConn().CopyFrom(ctx, io.MultiReader(bytes.NewReader(binaryStart), bytes.NewReader(rows), bytes.NewReader(binaryEnd)), c.into)
 }
 
 // sift moves the bad rows of a batch out of it. It tries rows in a transaction that is taken back, so that the good ones are copied
@@ -192,12 +187,22 @@ func (c *copying) sift(ctx context.Context, b *batch) error {
 	return nil
 }
 
-// siftPart tries rows lo to hi. The server mostly says which row it refused; where it cannot, such as for a foreign key, the rows are
+// siftPart tries rows lo to hi that are not known to be bad. The server mostly says which row it refused; where it cannot, the rows are
 // halved. Good rows stay, because later ones may depend on them.
 func (c *copying) siftPart(ctx context.Context, tx pgx.Tx, b *batch, bad []*pgconn.PgError, lo, hi int) error {
-	for lo < hi {
+	for {
+		var rows []int
+		var data []byte
+		for i := lo; i < hi; i++ {
+			if bad[i] == nil {
+				rows, data = append(rows, i), append(data, b.row(i)...)
+			}
+		}
+		if len(rows) == 0 {
+			return nil
+		}
 		err := pgx.BeginFunc(ctx, tx, func(pgx.Tx) error {
-			_, err := c.send(ctx, b, lo, hi)
+			_, err := c.send(ctx, data)
 			return err
 		})
 		if err == nil {
@@ -207,42 +212,52 @@ func (c *copying) siftPart(ctx context.Context, tx pgx.Tx, b *batch, bad []*pgco
 		if !errors.As(err, &refused) || !ofRow(err) {
 			return err
 		}
-		if hi-lo == 1 {
-			bad[lo] = refused
+		if len(rows) == 1 {
+			bad[rows[0]] = refused
 			return nil
 		}
-		at, known := c.culprit(b, refused, lo, hi)
+		at, known := c.culprit(b, refused, rows)
+		if known && ofItself(refused) {
+			bad[at] = refused
+			continue
+		}
 		if err := c.siftPart(ctx, tx, b, bad, lo, at); err != nil {
 			return err
 		}
-		if lo = at; !known {
-			continue
+		if lo = at; known {
+			if err := c.siftPart(ctx, tx, b, bad, at, at+1); err != nil {
+				return err
+			}
+			lo = at + 1
 		}
-		if strings.HasPrefix(refused.Code, "22") || refused.Code == "23514" || refused.Code == "23502" { // its own fault, whatever else is in the table
-			bad[at] = refused
-		} else if err := c.siftPart(ctx, tx, b, bad, at, at+1); err != nil {
-			return err
-		}
-		lo = at + 1
 	}
-	return nil
 }
 
-// culprit tells which of the rows lo to hi was refused, or where to halve them.
-func (c *copying) culprit(b *batch, refused *pgconn.PgError, lo, hi int) (at int, known bool) {
-	if line, ok := lineOf(refused); ok && line >= 1 && line <= hi-lo {
-		return lo + line - 1, true
+// ofItself reports whether a row is refused whatever else is in the table.
+func ofItself(refused *pgconn.PgError) bool {
+	return strings.HasPrefix(refused.Code, "22") || refused.Code == "23514" || refused.Code == "23502"
+}
+
+// culprit tells which of the rows was refused, or where to halve them.
+func (c *copying) culprit(b *batch, refused *pgconn.PgError, rows []int) (at int, known bool) {
+	if line, ok := lineOf(refused); ok && line >= 1 && line <= len(rows) {
+		return rows[line-1], true
 	}
 	if m := missingKey.FindStringSubmatch(refused.Detail); m != nil && refused.Code == "23503" && c.from.format() == "text" {
 		column := slices.IndexFunc(c.columns, func(c copied) bool { return pgx.Identifier{c.name}.Sanitize() == m[1] || c.name == m[1] })
-		for at := lo; at < hi && column >= 0; at++ {
+		var fields [][]byte
+		for _, at := range rows {
+			if column < 0 {
+				break
+			}
 			row := b.row(at)
-			if string(splitText(nil, row[:len(row)-1])[column]) == m[2] {
+			fields = splitText(fields[:0], row[:len(row)-1])
+			if string(fields[column]) == m[2] {
 				return at, true
 			}
 		}
 	}
-	return (lo + hi) / 2, false
+	return rows[len(rows)/2], false
 }
 
 // missingKey is how the server tells a foreign key of one column that is not there. It is the first such row, where rows have the value as
