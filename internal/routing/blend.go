@@ -4,14 +4,14 @@ import "math"
 
 // The terms of a score: how far each expert moves the logit from the one before it.
 const (
-	ofTask      = iota // task's mean from the model's
-	ofPattern          // pattern's mean from the task's
-	ofShape            // length and other numbers of the prompt
-	ofNearest          // the 8 nearest prompts with outcomes
-	ofNear             // the 32 nearest
-	ofFar              // the 128 nearest
-	ofCareful          // linear model that moves little
-	ofBold             // linear model that moves much
+	ofTask    = iota // task's mean from the model's
+	ofPattern        // pattern's mean from the task's
+	ofShape          // length and other numbers of the prompt
+	ofNearest        // the 8 nearest prompts with outcomes
+	ofNear           // the 32 nearest
+	ofFar            // the 128 nearest
+	ofCareful        // linear model that moves little
+	ofBold           // linear model that moves much
 	experts
 	// What all models have in common, how hard a prompt is, and what sets a model apart are weighed apart: a choice is by the
 	// second alone.

@@ -320,8 +320,14 @@ type Estimate struct {
 
 // Estimates fills into, which has a place for each of models, and says whether the prompt is unlike those with outcomes.
 func (l *Learner) Estimates(req *Request, models []string, into []Estimate) (outside bool) {
+	return l.explained(req, models, into, nil)
+}
+
+// explained is Estimates that also writes the evidence of each into choices, where there are some.
+func (l *Learner) explained(req *Request, models []string, into []Estimate, choices []Choice) (outside bool) {
 	v := l.view(lookup(l.means.tasks, req.Task), lookup(l.means.patterns, req.Pattern), &req.Features, -1)
 	defer l.release(v)
+	evidence := make([]Expert, 0, len(choices)*(experts+1))
 	for i, id := range models {
 		m, ok := l.index[id]
 		if !ok {
@@ -329,8 +335,35 @@ func (l *Learner) Estimates(req *Request, models []string, into []Estimate) (out
 			continue
 		}
 		into[i] = l.estimate(v, m)
+		if choices != nil {
+			from := len(evidence)
+			evidence = l.evidence(evidence, v, m)
+			choices[i].Evidence = evidence[from:len(evidence):len(evidence)]
+		}
 	}
 	return v.outside
+}
+
+// evidence appends what each expert that is heard says of a model by itself.
+func (l *Learner) evidence(to []Expert, v *view, m int) []Expert {
+	base := v.base[m]
+	to = append(to, Expert{Name: "global", Quality: sigmoid(base), Count: int(l.means.global[m].Count), Weight: 1})
+	for e := range experts {
+		if v.outside && e >= ofNearest || v.count[m][e] == 0 {
+			continue
+		}
+		shift, weight := float64(v.terms[m][e]), l.blend.weight[e]
+		if e >= ofShape {
+			shift += float64(v.terms[m][e+experts-ofShape])
+		}
+		if weight > 0.005 {
+			to = append(to, Expert{Name: termNames[e], Quality: sigmoid(base + shift), Count: int(v.count[m][e]), Weight: weight})
+		}
+		if e < ofShape {
+			base += shift
+		}
+	}
+	return to
 }
 
 // unseen is what is expected of a model without outcomes: a little less than the middle of those that have some.
@@ -346,8 +379,8 @@ func (l *Learner) unseen() float64 {
 func (l *Learner) estimate(v *view, m int) Estimate {
 	t := v.terms[m]
 	if v.outside {
-		for e := ofNearest; e < terms; e++ {
-			t[e] = 0
+		for e := ofNearest; e < experts; e++ {
+			t[e], t[e+experts-ofShape] = 0, 0
 		}
 	}
 	p := sigmoid(l.blend.score(v.base[m], &t))

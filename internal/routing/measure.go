@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
@@ -162,12 +161,4 @@ func MeanSpread(values []float64) (mean, spread float64) {
 		spread += (v - mean) * (v - mean) / float64(max(len(values)-1, 1))
 	}
 	return mean, math.Sqrt(spread)
-}
-
-// checkCase says what is wrong with a case, for callers that read them from files.
-func checkCase(c Case) error {
-	if len(c.Quality) != len(c.Expected) || len(c.Cost) != len(c.Quality) {
-		return fmt.Errorf("a case has %d qualities, %d costs and %d expectations", len(c.Quality), len(c.Cost), len(c.Expected))
-	}
-	return nil
 }

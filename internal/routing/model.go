@@ -158,10 +158,12 @@ type Request struct {
 
 // Expert is one source of a quality estimate.
 type Expert struct {
-	Name    string  `json:"name"`    // global, task, pattern, length, neighbours, linear
+	Name    string  `json:"name"`    // global, task, pattern, length, neighbours_8, ..., linear
 	Quality float64 `json:"quality"` // its own estimate, 0..1
 	Count   int     `json:"count"`   // outcomes behind it
-	Weight  float64 `json:"weight"`  // its share in the score, 0..1; the shares of a choice sum to 1
+	// Weight is how much of what it says, on the scale of logits and beyond the means before it, goes into the score: 0 is
+	// nothing, 1 all of it.
+	Weight float64 `json:"weight"`
 }
 
 // Choice is one model as Decide sees it for one request.
