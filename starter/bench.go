@@ -20,11 +20,11 @@ import (
 func (a *app) benchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure recognition and search on data of your own",
+		Short: "Measure recognition, search and the choice of models on data of your own",
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.benchSeriesCommand(), a.benchRetrievalCommand())
+	c.AddCommand(a.benchSeriesCommand(), a.benchRetrievalCommand(), a.benchRoutingCommand())
 	return c
 }
 
