@@ -61,7 +61,7 @@ var rooms = map[string]room{
 	"internal/postgres":           {ours: []string{"migrations", "internal/access", "internal/knowledge", "internal/migration", "internal/pattern", "internal/routing", "internal/telemetry"}, forbid: append(mcpLibrary, "go.temporal.io")},
 	"internal/postgres/schemadoc": {ours: []string{"internal/postgres", "internal/testdb", "migrations"}},
 	"internal/vet":                {ours: []string{"internal/access", "internal/bucket", "internal/knowledge", "internal/pattern", "internal/postgres"}, forbid: append(mcpLibrary, "go.temporal.io")},
-	"internal/feed":               {ours: []string{"internal/access", "internal/knowledge", "internal/pattern", "internal/postgres", "internal/telemetry"}, forbid: append(mcpLibrary, "go.temporal.io")},
+	"internal/feed":               {ours: []string{"internal/access", "internal/knowledge", "internal/pattern", "internal/postgres", "internal/routing", "internal/telemetry"}, forbid: append(mcpLibrary, "go.temporal.io")},
 	"internal/provider":           {ours: []string{"internal/pattern", "internal/routing"}, forbid: append(mcpLibrary, "go.temporal.io", "github.com/jackc/pgx")},
 	"internal/local":              {ours: []string{"internal/config", "internal/telemetry", "devserver", "deploy"}, forbid: mcpLibrary},
 	"internal/telemetry":          {forbid: append(mcpLibrary, "github.com/jackc/pgx")},

@@ -30,7 +30,8 @@ func (a *app) benchRoutingCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "routing FILE",
 		Short: "Measure how well models are chosen, from prompts with known outcomes",
-		Long: "Read FILE, one JSON object a line: prompt, score (quality by model, 0 to 1), and where known group (the task), cost (US dollars of\n" +
+		Long: "Read FILE, one JSON object a line: prompt, score (quality by model, 0 to 1), and where known group (the task, where\n" +
+			"tested prompts share it with those learned from), cost (US dollars of\n" +
 			"the call by model) or cost_per_mtok, and split (train or test). The router learns the outcomes one by one, as it does in use, and\n" +
 			"then chooses for prompts it has not seen: those of split test, or each fifth of the file in turn. All is done again for each seed,\n" +
 			"which orders and draws the prompts.\n" +
@@ -205,6 +206,7 @@ type routingMeasure struct {
 	rest         []int
 	times        []time.Duration
 	learned      int
+	tasks        map[string]bool // groups that are tasks
 }
 
 func newRoutingMeasure(rows []outcomeRow, b routingBench) *routingMeasure {
@@ -230,6 +232,7 @@ func newRoutingMeasure(rows []outcomeRow, b routingBench) *routingMeasure {
 	}
 	slices.SortFunc(m.models, func(a, b string) int { return cmp.Or(cmp.Compare(sums[a], sums[b]), cmp.Compare(a, b)) })
 	m.strong = len(m.models) - 1
+	m.findTasks()
 	for _, id := range m.models {
 		m.registry = append(m.registry, routing.Model{ID: id, Capabilities: routing.Chat})
 	}
@@ -301,11 +304,28 @@ func (m *routingMeasure) fold(ctx context.Context, seed uint64, train, test []in
 	return cases, nil
 }
 
+// task is the group of a prompt, where groups are told when deciding as they were when learning. One that only prompts
+// for training have is no task that a caller could name.
 func (m *routingMeasure) task(i int) string {
-	if m.noTask {
+	if m.noTask || !m.tasks[m.rows[i].Group] {
 		return ""
 	}
 	return m.rows[i].Group
+}
+
+// findTasks notes the groups that prompts to learn from and prompts to test share.
+func (m *routingMeasure) findTasks() {
+	m.tasks = map[string]bool{}
+	learned := map[string]bool{}
+	for _, i := range m.rest {
+		learned[m.rows[i].Group] = true
+		m.tasks[m.rows[i].Group] = len(m.test) == 0
+	}
+	for _, i := range m.test {
+		if g := m.rows[i].Group; learned[g] {
+			m.tasks[g] = true
+		}
+	}
 }
 
 // routedQuality is the mean quality of the models expected to be best, and of each model.

@@ -70,6 +70,7 @@ type Libraries struct {
 	spaces   rights[map[uuid.UUID]bool] // of the knowledge base that one may read
 	links    links
 	searches searches
+	routers  routers
 
 	mu       sync.Mutex // guards changes of held, and what follows
 	watchers map[int]func(postgres.Event)

@@ -167,6 +167,8 @@ func (f *follower) take(e postgres.Event) {
 		}
 	case postgres.TopicKnowledge:
 		f.published(e)
+	case postgres.TopicModel:
+		f.l.routers.told(e.WorkspaceID)
 	}
 }
 
@@ -216,6 +218,7 @@ func (f *follower) reconcile(ctx context.Context, conn *pgx.Conn) error {
 	}
 	f.l.links.changed(uuid.Nil)
 	f.l.searches.changed(uuid.Nil)
+	f.l.routers.told(uuid.Nil)
 	f.catchUp(ctx)
 	return nil
 }

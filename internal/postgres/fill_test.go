@@ -160,6 +160,7 @@ func fill(t testing.TB, db *testdb.DB, caller access.Caller) postgres.Library {
 		return err
 	}))
 	fillSpace(t, db, caller, postgres.Space{Name: "ops"})
+	fillModels(t, db, caller)
 	return lib
 }
 

@@ -173,6 +173,11 @@ func TestRolesMayWrite(t *testing.T) {
 		"knowledge_reports":       {access.Editor, access.Editor, nobody},
 		"knowledge_searchable":    {access.Editor, nobody, access.Editor},
 		"knowledge_vectors":       {nobody, nobody, nobody},
+
+		"models":          {access.Admin, access.Admin, nobody},
+		"model_decisions": {access.Editor, nobody, nobody},
+		"model_outcomes":  {access.Editor, nobody, nobody},
+		"model_learned":   {nobody, nobody, nobody},
 	}
 	db := testdb.New(t)
 	admin := db.Workspace(t, "one")

@@ -123,6 +123,12 @@ var rows = map[int][]string{
 	19: {`insert into tartan.knowledge_attachments select workspace_id, id, 'a.png', now(), repeat('0', 64), 1, id, '' from tartan.knowledge_spaces`},
 	20: {`insert into tartan.target_migrations (workspace_id, id, workflow_id, target, plan, plan_key, sha256, state, author)
 		select id, id, 'migrate/x', 'shop', 'status', 'k', repeat('0', 64), 'running', id from tartan.workspaces`},
+	24: {
+		`insert into tartan.models (workspace_id, id, provider, name, capabilities) select id, 'a/b', 'a', 'b', 1 from tartan.workspaces`,
+		`insert into tartan.model_decisions (workspace_id, id, features, decision) select id, '00000000-0000-0000-0000-0000000000d1', '', '{}' from tartan.workspaces`,
+		`insert into tartan.model_outcomes (workspace_id, decision_id, model, source, quality) select workspace_id, id, 'a/b', 'test', 1 from tartan.model_decisions`,
+		`insert into tartan.model_learned (workspace_id, xid, id, outcomes, state) select id, '7', 1, 1, '' from tartan.workspaces`,
+	},
 	10: {`insert into tartan.sequence_reports (workspace_id, library_id, workflow_id, revision, sources, lines, events, report)
 		select workspace_id, id, 'sequences/x', 1, 1, 2, 2, '{}' from tartan.libraries`},
 }
