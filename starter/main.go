@@ -87,7 +87,7 @@ func (a *app) root() *cobra.Command {
 			c.AddCommand(cmd)
 		}
 	}
-	add("work", a.patternsCommand(), a.recognizeCommand(), a.knowledgeCommand(), a.migrateCommand(), a.workflowsCommand(), a.tourCommand(), a.seriesCommand(), a.agentsCommand(), a.agentCommand(), a.benchCommand())
+	add("work", a.patternsCommand(), a.recognizeCommand(), a.knowledgeCommand(), a.migrateCommand(), a.workflowsCommand(), a.tourCommand(), a.seriesCommand(), a.agentsCommand(), a.agentCommand(), a.modelsCommand(), a.benchCommand())
 	add("stack", a.upCommand(), a.downCommand(), a.statusCommand(), a.doctorCommand(), a.tokenCommand(), a.prepareCommand())
 	add("roles", a.workerCommand(), a.mcpCommand(), a.migrateSchemaCommand(), composeEnvCommand(a.out))
 	c.AddCommand(a.versionCommand(), a.lintPlanCommand())

@@ -18,6 +18,14 @@ import (
 
 // tool runs a reading tool of the MCP server in this process, as the caller, and decodes its answer.
 func (a *app) tool(ctx context.Context, name string, args map[string]any, out any) error {
+	return a.toolAs(ctx, access.Viewer, name, args, out)
+}
+
+// editorRole is for tools that write; the database refuses what the caller's own role does not allow.
+const editorRole = access.Editor
+
+// toolAs is tool for one that a role is needed for.
+func (a *app) toolAs(ctx context.Context, role access.Role, name string, args map[string]any, out any) error {
 	caller, err := a.caller(ctx)
 	if err != nil {
 		return err
@@ -34,7 +42,7 @@ func (a *app) tool(ctx context.Context, name string, args map[string]any, out an
 		if t.Name != name {
 			continue
 		}
-		result, err := t.Call(ctx, tools.Call{Caller: caller, Role: access.Viewer, Workspace: a.cfg.Workspace}, body)
+		result, err := t.Call(ctx, tools.Call{Caller: caller, Role: role, Workspace: a.cfg.Workspace}, body)
 		if err != nil {
 			if told := tools.Explain(err); told != nil {
 				return told

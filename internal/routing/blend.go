@@ -32,7 +32,7 @@ const (
 	// prior is how many outcomes' worth of evidence an expert must bring before it is heard in full.
 	prior = 4.0
 	// tie is how many it takes until an expert is believed differently in what is hard and in who is better at it.
-	tie = 120.0
+	tie = 300.0
 )
 
 // blend is how much each expert is worth, learned from what it said of outcomes before they were known: the weights

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"strings"
 	"time"
 )
@@ -239,4 +240,19 @@ func (c Class) Blames() bool {
 		return true
 	}
 	return false
+}
+
+// classes are all of them, in the order of their constants.
+var classes = []Class{Transient, Throttled, Silent, ContextLength, ContentFilter, Auth, Quota, BadRequest, Cancelled}
+
+// Known says whether the class is one of the constants, or empty: answered.
+func (c Class) Known() bool { return c == "" || slices.Contains(classes, c) }
+
+// Classes are the names of all classes.
+func Classes() []string {
+	names := make([]string, len(classes))
+	for i, c := range classes {
+		names[i] = string(c)
+	}
+	return names
 }

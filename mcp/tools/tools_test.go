@@ -90,8 +90,8 @@ func TestInventory(t *testing.T) {
 		t.Logf("%-16s %3d tokens, answer %3d", tool.Name, tokens(definition(&tool, false)), tokens(tool.Output))
 	}
 	t.Logf("all: %d tokens, instructions %d", whole, tokens([]byte(Instructions)))
-	require.LessOrEqual(t, whole, 10_900)
-	require.LessOrEqual(t, tokens([]byte(Instructions)), 270)
+	require.LessOrEqual(t, whole, 11_500)
+	require.LessOrEqual(t, tokens([]byte(Instructions)), 285)
 }
 
 func TestRanges(t *testing.T) {
