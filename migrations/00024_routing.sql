@@ -39,19 +39,20 @@ call tartan.protect('tartan.models', 'admin', 'insert, update');
 
 create table tartan.model_decisions (
     workspace_id uuid not null references tartan.workspaces (id) on delete cascade,
-    id           uuid not null,
+    id           text not null,
     task         text not null default '',
     pattern      text not null default '',
     features     bytea not null,
     decision     jsonb not null,
     created_at   timestamptz not null default now(),
     primary key (workspace_id, id),
+    constraint model_decisions_id_short check (length(id) between 1 and 300),
     constraint model_decisions_task_short check (length(task) <= 200 and length(pattern) <= 200),
     constraint model_decisions_features_short check (length(features) <= 4096)
 );
 comment on table tartan.model_decisions is 'Which model was chosen for a call, and the evidence. The prompt is kept as hashes of its words only.';
 comment on column tartan.model_decisions.workspace_id is 'The workspace it belongs to.';
-comment on column tartan.model_decisions.id is 'The id that outcomes are reported for.';
+comment on column tartan.model_decisions.id is 'The id that outcomes are reported for: a UUID, or the key of a call.';
 comment on column tartan.model_decisions.task is 'Kind of work, as the caller named it.';
 comment on column tartan.model_decisions.pattern is 'Id of the pattern it was about.';
 comment on column tartan.model_decisions.features is 'Hashes of words, pairs and letters, and the shape of the prompt.';
@@ -64,7 +65,7 @@ create table tartan.model_outcomes (
     workspace_id   uuid not null,
     xid            xid8 not null default pg_current_xact_id(),
     id             bigint generated always as identity,
-    decision_id    uuid not null,
+    decision_id    text not null,
     model          text not null,
     source         text not null,
     quality        double precision,

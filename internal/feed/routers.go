@@ -207,9 +207,7 @@ func (r *Router) save(ctx context.Context) error {
 	if learned-r.saved < max(saveOutcomes, learned/10) {
 		return nil
 	}
-	r.mu.RLock()
 	state, err := r.snap.Quality.MarshalBinary()
-	r.mu.RUnlock()
 	if err == nil {
 		err = postgres.AsService(ctx, r.l.pool, func(tx pgx.Tx) error {
 			return postgres.SaveLearned(ctx, tx, r.workspace, state, learned, r.at)
@@ -265,4 +263,20 @@ func (r *Router) Outcomes() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.snap.Quality.Outcomes()
+}
+
+// Learner is what was learned of the workspace's models; it goes on learning.
+func (r *Router) Learner() *routing.Learner {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.snap.Quality
+}
+
+// RecordOutcome writes how a call of this process went, of a decision that may not be recorded, and lets every process
+// learn it. It is the service's: who may call models was checked before the call.
+func (l *Libraries) RecordOutcome(ctx context.Context, workspace uuid.UUID, o routing.Outcome) error {
+	return postgres.AsService(ctx, l.pool, func(tx pgx.Tx) error {
+		_, err := postgres.RecordOutcome(ctx, tx, workspace, &o)
+		return err
+	})
 }

@@ -81,12 +81,16 @@ func TestRouterLearnsSurvivesRestartAndFollows(t *testing.T) {
 	_, health := r.Models()
 	require.Equal(t, time.Second, health["a/even"].Latency)
 
+	o := routing.Outcome{Decision: "complete/key of a call", Model: "a/even", Task: "even", Source: "schema", Quality: 1, Judged: true, At: time.Now()}
+	require.NoError(t, after.RecordOutcome(t.Context(), caller.WorkspaceID, o))
+	require.NoError(t, after.RecordOutcome(t.Context(), caller.WorkspaceID, o), "once more, as a retry does")
+
 	// A damaged state costs time and nothing else.
 	_, err = db.Pool.Exec(t.Context(), "update tartan.model_learned set state = 'x'")
 	require.NoError(t, err)
 	again, err := feed.NewLibraries(db.Pool, zap.NewNop()).Router(t.Context(), caller.WorkspaceID)
 	require.NoError(t, err)
-	require.Equal(t, 320, again.Outcomes())
+	require.Equal(t, 321, again.Outcomes())
 
 	// A process that follows the outbox is told of the next outcome without asking anew by itself.
 	ctx, stop := context.WithCancel(t.Context())
@@ -96,7 +100,7 @@ func TestRouterLearnsSurvivesRestartAndFollows(t *testing.T) {
 	judge(t, db, caller, 160, 161)
 	require.Eventually(t, func() bool {
 		r, err := after.Router(t.Context(), caller.WorkspaceID)
-		return err == nil && r.Outcomes() == 322
+		return err == nil && r.Outcomes() == 323
 	}, 10*time.Second, 20*time.Millisecond)
 }
 

@@ -35,7 +35,7 @@ func SaveDecision(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, req *rout
 }
 
 // DecisionByID returns a recorded decision, or ErrNotFound.
-func DecisionByID(ctx context.Context, q Querier, workspace, id uuid.UUID) (routing.Decision, error) {
+func DecisionByID(ctx context.Context, q Querier, workspace uuid.UUID, id string) (routing.Decision, error) {
 	d, err := one(ctx, q, func(row pgx.CollectableRow) (d routing.Decision, err error) {
 		var body []byte
 		if err = row.Scan(&body); err == nil {
@@ -77,11 +77,20 @@ func AddOutcome(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, o *routing.
 	return true, AppendOutbox(ctx, tx, workspace, TopicModel, workspace.String(), ModelsChange{Outcome: true})
 }
 
+// RecordOutcome is AddOutcome for a decision that may not be recorded: what the outcome says of it then is.
+func RecordOutcome(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, o *routing.Outcome) (fresh bool, err error) {
+	req := routing.Request{Task: o.Task, Pattern: o.Pattern, Features: o.Features}
+	if err := SaveDecision(ctx, tx, workspace, &req, &routing.Decision{ID: o.Decision, At: o.At, Ranked: []routing.Choice{{Model: o.Model}}}); err != nil {
+		return false, err
+	}
+	return AddOutcome(ctx, tx, workspace, o)
+}
+
 // OutcomesAfter returns outcomes after a position in order, and the position of the last one. It stops below the oldest
 // transaction still running, as ReadOutbox does, so that every reader sees the same order.
 func OutcomesAfter(ctx context.Context, q Querier, workspace uuid.UUID, after Position, limit int) ([]routing.Outcome, Position, error) {
 	rows, _ := q.Query(ctx, `
-		select o.xid, o.id, o.decision_id::text, o.model, o.source, o.quality, o.class, o.cost, o.latency_us, o.first_token_us, o.created_at, d.task, d.pattern, d.features
+		select o.xid, o.id, o.decision_id, o.model, o.source, o.quality, o.class, o.cost, o.latency_us, o.first_token_us, o.created_at, d.task, d.pattern, d.features
 		from tartan.model_outcomes o join tartan.model_decisions d on d.workspace_id = o.workspace_id and d.id = o.decision_id
 		where o.workspace_id = $1 and (o.xid, o.id) > ($2::text::xid8, $3) and o.xid < pg_snapshot_xmin(pg_current_snapshot())
 		order by o.xid, o.id limit $4`, workspace, fmt.Sprint(after.XID), after.ID, limit)

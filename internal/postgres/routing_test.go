@@ -68,10 +68,10 @@ func TestOutcomesComeBackInOrderAndOnce(t *testing.T) {
 		models, err := postgres.Models(ctx, tx, caller.WorkspaceID)
 		require.NoError(t, err)
 		require.Equal(t, someModels, models)
-		got, err := postgres.DecisionByID(ctx, tx, caller.WorkspaceID, uuid.MustParse(d.ID))
+		got, err := postgres.DecisionByID(ctx, tx, caller.WorkspaceID, d.ID)
 		require.NoError(t, err)
 		require.Equal(t, d.Explain(), got.Explain(), "a decision is explained from what was recorded")
-		_, err = postgres.DecisionByID(ctx, tx, caller.WorkspaceID, uuid.New())
+		_, err = postgres.DecisionByID(ctx, tx, caller.WorkspaceID, "another")
 		require.ErrorIs(t, err, postgres.ErrNotFound)
 
 		first, at, err := postgres.OutcomesAfter(ctx, tx, caller.WorkspaceID, postgres.Position{}, 1)

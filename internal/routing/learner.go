@@ -21,8 +21,9 @@ type example struct {
 }
 
 // Learner estimates the quality of models from outcomes. It learns one outcome at a time and gives the same estimates for
-// the same outcomes in the same order. Estimating may be done by many at once; learning by one, with nobody estimating.
+// the same outcomes in the same order. It is safe for concurrent use.
 type Learner struct {
+	mu       sync.RWMutex // guards all but pool
 	models   []string
 	index    map[string]int
 	means    means
@@ -48,10 +49,18 @@ func NewLearner(seed uint64) *Learner {
 }
 
 // Outcomes returns how many outcomes were learned.
-func (l *Learner) Outcomes() int { return int(l.seen) }
+func (l *Learner) Outcomes() int {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return int(l.seen)
+}
 
 // Examples returns how many prompts are kept.
-func (l *Learner) Examples() int { return len(l.examples) }
+func (l *Learner) Examples() int {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.examples)
+}
 
 func (l *Learner) model(id string) int {
 	m, ok := l.index[id]
@@ -181,6 +190,8 @@ func (l *Learner) Learn(o *Outcome) bool {
 	if !o.Known() || o.Model == "" {
 		return false
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	m := l.model(o.Model)
 	id := hashID(o.Decision)
 	known, again := l.byID[id]
@@ -325,6 +336,8 @@ func (l *Learner) Estimates(req *Request, models []string, into []Estimate) (out
 
 // explained is Estimates that also writes the evidence of each into choices, where there are some.
 func (l *Learner) explained(req *Request, models []string, into []Estimate, choices []Choice) (outside bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
 	v := l.view(lookup(l.means.tasks, req.Task), lookup(l.means.patterns, req.Pattern), &req.Features, -1)
 	defer l.release(v)
 	evidence := make([]Expert, 0, len(choices)*(experts+1))

@@ -41,6 +41,8 @@ type saved struct {
 
 // MarshalBinary writes all that was learned: about 1 KB a prompt, of ten models. A learner read from it goes on as this one would.
 func (l *Learner) MarshalBinary() ([]byte, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
 	random, err := l.random.MarshalBinary()
 	if err != nil {
 		return nil, err
@@ -104,6 +106,8 @@ func (l *Learner) UnmarshalBinary(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("read learned state: %w", err)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.models, l.index, l.means, l.blend, l.linear, l.shaped, l.near = read.models, read.index, read.means, read.blend, read.linear, read.shaped, read.near
 	l.examples, l.byID, l.closest, l.familiar, l.seen, l.rescale, l.random = read.examples, read.byID, read.closest, read.familiar, read.seen, read.rescale, read.random
 	l.last = asked{}

@@ -147,10 +147,6 @@ func (s *Suite) reportOutcome() Tool {
 		Name: "report_outcome", Title: "Report outcome", Role: editor, Idempotent: true,
 		Description: "How an answer was. Choices learn from it.",
 	}, func(ctx context.Context, c Call, in outcomeArgs) (reported, string, error) {
-		id, err := uuid.Parse(in.Decision)
-		if err != nil {
-			return reported{}, "", invalid("decision %s is not an id that route_model gives", short(in.Decision))
-		}
 		if in.Quality < 0 && in.Failed == "" && in.Latency == 0 {
 			return reported{}, "", invalid("there is nothing to learn: give quality, failed or latency_ms")
 		}
@@ -158,10 +154,10 @@ func (s *Suite) reportOutcome() Tool {
 			return reported{}, "", invalid("failed is %s, and must be one of %s", short(in.Failed), strings.Join(routing.Classes(), ", "))
 		}
 		out := reported{Model: in.Model}
-		err = s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
-			d, err := postgres.DecisionByID(ctx, tx, c.Caller.WorkspaceID, id)
+		err := s.inWorkspace(ctx, c, func(tx pgx.Tx) error {
+			d, err := postgres.DecisionByID(ctx, tx, c.Caller.WorkspaceID, in.Decision)
 			if errors.Is(err, postgres.ErrNotFound) {
-				return notFound("Ask route_model first", "no decision %s in workspace %s", in.Decision, c.Workspace)
+				return notFound("Ask route_model first", "no decision %s in workspace %s", short(in.Decision), c.Workspace)
 			}
 			if err != nil {
 				return err
