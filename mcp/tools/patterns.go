@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tartan-ai/tartan/internal/pattern"
+	"github.com/tartan-ai/tartan/internal/pattern/naming"
 	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
@@ -120,6 +121,7 @@ type getPatternArgs struct {
 type patternDetail struct {
 	ID          pattern.ID     `json:"id"`
 	Name        string         `json:"name,omitempty"`
+	Suggested   string         `json:"suggested_name,omitempty"` // by rule, where nobody has named it
 	Description string         `json:"description,omitempty"`
 	Template    string         `json:"template"`
 	Slots       []pattern.Slot `json:"slots"`
@@ -222,8 +224,16 @@ func detailOf(row postgres.PatternRow, library string) patternDetail {
 	if slots == nil {
 		slots = []pattern.Slot{}
 	}
+	called := naming.Of(pattern.Pattern{Template: row.Template, Slots: slots})
+	if row.Name != "" {
+		called = naming.Note{}
+	}
+	if row.Description == "" {
+		row.Description = called.Description
+	}
 	return patternDetail{
-		ID: row.ID, Name: row.Name, Description: cut(row.Description, 2000), Template: cut(row.Template, 4000), Slots: slots, State: row.State, Lines: row.Lines,
+		Suggested: called.Name,
+		ID:        row.ID, Name: row.Name, Description: cut(row.Description, 2000), Template: cut(row.Template, 4000), Slots: slots, State: row.State, Lines: row.Lines,
 		FirstSeen: stamp(row.FirstSeen), LastSeen: stamp(row.LastSeen), Version: row.Version, Aliases: row.Aliases[:min(len(row.Aliases), 20)],
 		Examples: []exampleLine{}, Hours: []int64{}, Library: library, Resource: PatternURI(library, row.ID),
 		patternNote: noteOf(row),
