@@ -224,15 +224,12 @@ func detailOf(row postgres.PatternRow, library string) patternDetail {
 	if slots == nil {
 		slots = []pattern.Slot{}
 	}
-	called := naming.Of(pattern.Pattern{Template: row.Template, Slots: slots})
-	if row.Name != "" {
-		called = naming.Note{}
-	}
-	if row.Description == "" {
-		row.Description = called.Description
+	suggested := ""
+	if row.Name == "" {
+		suggested = naming.Of(pattern.Pattern{Template: row.Template, Slots: slots}).Name
 	}
 	return patternDetail{
-		Suggested: called.Name,
+		Suggested: suggested,
 		ID:        row.ID, Name: row.Name, Description: cut(row.Description, 2000), Template: cut(row.Template, 4000), Slots: slots, State: row.State, Lines: row.Lines,
 		FirstSeen: stamp(row.FirstSeen), LastSeen: stamp(row.LastSeen), Version: row.Version, Aliases: row.Aliases[:min(len(row.Aliases), 20)],
 		Examples: []exampleLine{}, Hours: []int64{}, Library: library, Resource: PatternURI(library, row.ID),
