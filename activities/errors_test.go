@@ -15,6 +15,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/internal/provider"
+	"github.com/tartan-ai/tartan/internal/routing"
 )
 
 func TestErrorsCrossTheBoundaryWithTheirType(t *testing.T) {
@@ -34,9 +35,9 @@ func TestErrorsCrossTheBoundaryWithTheirType(t *testing.T) {
 		{&pgconn.PgError{Code: "55P03"}, Unavailable, false}, // lock not available
 		{&pgconn.PgError{Code: "57P01"}, Unavailable, false}, // admin shutdown
 		{&pgconn.PgError{Code: "40P01"}, Unavailable, false}, // deadlock
-		{&provider.Error{Status: 401}, EmbedderRefused, true},
+		{&provider.Error{Status: 401, Class: routing.Auth}, EmbedderRefused, true},
 		{provider.ErrAnswer, EmbedderRefused, true},
-		{&provider.Error{Status: 429}, Unavailable, false},
+		{&provider.Error{Status: 429, Class: routing.Throttled}, Unavailable, false},
 		{errors.New("connection reset"), Unavailable, false},
 		{context.DeadlineExceeded, Unavailable, false},
 	} {
