@@ -63,6 +63,8 @@ var rooms = map[string]room{
 	"internal/vet":                {ours: []string{"internal/access", "internal/bucket", "internal/knowledge", "internal/pattern", "internal/postgres"}, forbid: append(mcpLibrary, "go.temporal.io")},
 	"internal/feed":               {ours: []string{"internal/access", "internal/knowledge", "internal/pattern", "internal/postgres", "internal/routing", "internal/telemetry"}, forbid: append(mcpLibrary, "go.temporal.io")},
 	"internal/provider":           {ours: []string{"internal/pattern", "internal/routing"}, forbid: append(mcpLibrary, "go.temporal.io", "github.com/jackc/pgx")},
+	"internal/completion":         {ours: []string{"internal/access", "internal/pattern", "internal/postgres", "internal/provider", "internal/routing", "internal/telemetry"}, forbid: append(mcpLibrary, "go.temporal.io")},
+	"internal/gateway":            {ours: []string{"internal/access", "internal/completion", "internal/postgres", "internal/provider", "internal/routing", "internal/telemetry"}, forbid: append(mcpLibrary, "go.temporal.io")},
 	"internal/local":              {ours: []string{"internal/config", "internal/telemetry", "devserver", "deploy"}, forbid: mcpLibrary},
 	"internal/telemetry":          {forbid: append(mcpLibrary, "github.com/jackc/pgx")},
 	"internal/config":             {forbid: append(mcpLibrary, "github.com/jackc/pgx")},

@@ -161,6 +161,13 @@ func fill(t testing.TB, db *testdb.DB, caller access.Caller) postgres.Library {
 	}))
 	fillSpace(t, db, caller, postgres.Space{Name: "ops"})
 	fillModels(t, db, caller)
+	setBudget(t, db, caller, "workspace", "", 1000)
+	call, err := postgres.Reserve(t.Context(), db.Pool, postgres.Spend{Caller: caller, Key: "fill", Model: "a/b", Worst: 1, Sent: true, Live: time.Hour, Durable: true})
+	require.NoError(t, err)
+	require.NoError(t, postgres.Settle(t.Context(), db.Pool, postgres.Settlement{Call: call.Call, Cost: 1, Answer: []byte("{}")}))
+	require.NoError(t, postgres.SaveCached(t.Context(), db.Pool, caller.WorkspaceID, postgres.Cached{
+		Key: strings.Repeat("0", 64), Scope: strings.Repeat("0", 64), Model: "a/b", Answer: []byte("{}"), Live: time.Hour,
+	}))
 	return lib
 }
 

@@ -149,10 +149,10 @@ func RankKnowledge(ctx context.Context, q Querier, spaces []uuid.UUID, r search.
 // ErrFuture says that a moment is still to come.
 var ErrFuture = errors.New("the moment is still to come")
 
-// Settle waits until all that was published up to a moment in the spaces that the caller may read is committed, so that what is read of that
+// SettleMoment waits until all that was published up to a moment in the spaces that the caller may read is committed, so that what is read of that
 // moment afterwards, in another transaction, is the same for ever. It returns the revisions that the spaces have then. Call it in a transaction
 // of its own: who publishes waits for its end.
-func Settle(ctx context.Context, q Querier, at time.Time) (map[uuid.UUID]int64, error) {
+func SettleMoment(ctx context.Context, q Querier, at time.Time) (map[uuid.UUID]int64, error) {
 	rows, _ := q.Query(ctx, `select space_id, revision from tartan.settle_knowledge($1)`, at)
 	out := map[uuid.UUID]int64{}
 	var (

@@ -22,7 +22,7 @@ func TestSettle(t *testing.T) {
 	space := fillSpace(t, db, owner, postgres.Space{Name: "ops"})
 	settle := func(at time.Time) (out map[uuid.UUID]int64) {
 		require.NoError(t, postgres.InWorkspace(ctx, db.Pool, owner, func(tx pgx.Tx) (err error) {
-			out, err = postgres.Settle(ctx, tx, at)
+			out, err = postgres.SettleMoment(ctx, tx, at)
 			return err
 		}))
 		return out
@@ -64,13 +64,13 @@ func TestSettle(t *testing.T) {
 		require.Equal(t, map[uuid.UUID]int64{space.ID: after}, <-answered)
 	}
 	require.NoError(t, postgres.InWorkspace(ctx, db.Pool, other, func(tx pgx.Tx) error {
-		seen, err := postgres.Settle(ctx, tx, time.Now())
+		seen, err := postgres.SettleMoment(ctx, tx, time.Now())
 		require.NoError(t, err)
 		require.Empty(t, seen, "spaces of others are not waited for")
 		return nil
 	}))
 	require.ErrorIs(t, postgres.InWorkspace(ctx, db.Pool, owner, func(tx pgx.Tx) error {
-		_, err := postgres.Settle(ctx, tx, time.Now().Add(time.Hour))
+		_, err := postgres.SettleMoment(ctx, tx, time.Now().Add(time.Hour))
 		return err
 	}), postgres.ErrFuture)
 }

@@ -148,6 +148,10 @@ func TestRolesMayWrite(t *testing.T) {
 		"sequence_reports": {access.Editor, access.Editor, nobody},
 		"outbox":           {access.Editor, nobody, nobody},
 		"text_clusters":    {access.Editor, access.Editor, nobody},
+		"budgets":          {nobody, nobody, access.Admin}, // but for the limit, of admins
+		"model_calls":      {nobody, nobody, nobody},       // the ledger is written by Tartan alone
+		"model_results":    {nobody, nobody, nobody},
+		"model_cache":      {nobody, nobody, nobody},
 
 		"target_migrations": {access.Operator, access.Operator, nobody},
 

@@ -129,6 +129,12 @@ var rows = map[int][]string{
 		`insert into tartan.model_outcomes (workspace_id, decision_id, model, source, quality) select workspace_id, id, 'a/b', 'test', 1 from tartan.model_decisions`,
 		`insert into tartan.model_learned (workspace_id, xid, id, outcomes, state) select id, '7', 1, 1, '' from tartan.workspaces`,
 	},
+	23: {
+		`insert into tartan.budgets (workspace_id, scope, limit_micros) select id, 'workspace', 9 from tartan.workspaces`,
+		`insert into tartan.model_calls (workspace_id, user_id, key, model, state, worst_micros, expires_at) select id, id, 'k', 'a/b', 'sent', 9, now() from tartan.workspaces`,
+		`insert into tartan.model_results (workspace_id, key, model, cost_micros, answer) select id, 'k', 'a/b', 9, '{}' from tartan.workspaces`,
+		`insert into tartan.model_cache (workspace_id, key, scope, model, answer, expires_at) select id, repeat('0', 64), repeat('0', 64), 'a/b', '{}', now() from tartan.workspaces`,
+	},
 	10: {`insert into tartan.sequence_reports (workspace_id, library_id, workflow_id, revision, sources, lines, events, report)
 		select workspace_id, id, 'sequences/x', 1, 1, 2, 2, '{}' from tartan.libraries`},
 }

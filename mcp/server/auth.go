@@ -2,14 +2,11 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
@@ -22,10 +19,6 @@ const (
 	metadataPath = "/.well-known/oauth-protected-resource"
 	// WorkspaceHeader chooses the workspace of a request, as does the query parameter workspace.
 	WorkspaceHeader = "X-Tartan-Workspace"
-	// maxVerified bounds the cache of verified tokens.
-	maxVerified = 10_000
-	// recheck is how long a verified token is believed before its key and claims are looked at again, so that a withdrawn key stops working.
-	recheck = 30 * time.Second
 )
 
 // Identity is who sent a request and which workspace they chose.
@@ -45,54 +38,6 @@ func identityOf(ctx context.Context) (Identity, bool) {
 	return id, ok && id.Claims.Subject != uuid.Nil
 }
 
-// authenticator verifies tokens and remembers, by hash, those it has verified lately.
-type authenticator struct {
-	keys   access.Keys
-	expect access.Expect
-
-	mu       sync.RWMutex
-	verified map[[sha256.Size]byte]verification
-}
-
-type verification struct {
-	claims access.Claims
-	until  time.Time
-}
-
-func newAuthenticator(keys access.Keys, expect access.Expect) *authenticator {
-	return &authenticator{keys: keys, expect: expect, verified: map[[sha256.Size]byte]verification{}}
-}
-
-func (a *authenticator) verify(token string, now time.Time) (access.Claims, error) {
-	hash := sha256.Sum256([]byte(token))
-	a.mu.RLock()
-	v, ok := a.verified[hash]
-	a.mu.RUnlock()
-	if ok && now.Before(v.until) {
-		return v.claims, nil
-	}
-	claims, err := access.Verify(token, a.keys, a.expect, now)
-	if err != nil {
-		return access.Claims{}, err
-	}
-	v = verification{claims: claims, until: now.Add(recheck)}
-	if claims.Expires.Before(v.until) {
-		v.until = claims.Expires
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.verified) >= maxVerified {
-		for k, old := range a.verified {
-			// Those that have run out go first; where none has, any does: it is only a cache.
-			if now.After(old.until) || len(a.verified) >= maxVerified {
-				delete(a.verified, k)
-			}
-		}
-	}
-	a.verified[hash] = v
-	return claims, nil
-}
-
 // authenticated lets only requests with a valid bearer token through, with their identity in the context.
 func (s *Server) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -104,7 +49,7 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 		if !ok {
 			return
 		}
-		token, problem := bearer(r.Header)
+		token, problem := access.Bearer(r.Header.Values("Authorization"))
 		if problem != "" {
 			s.challenge(w, http.StatusBadRequest, "invalid_request", problem)
 			return
@@ -113,10 +58,10 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 			s.challenge(w, http.StatusUnauthorized, "", "send a bearer token; `tartan token` makes one for the local stack")
 			return
 		}
-		claims, err := s.auth.verify(token, s.now())
+		claims, err := s.auth.Verify(token, s.now())
 		if err != nil {
 			s.log.Debug("token refused", zap.Error(err), zap.String(telemetry.KeyPath, r.URL.Path))
-			s.challenge(w, http.StatusUnauthorized, "invalid_token", tokenProblem(err))
+			s.challenge(w, http.StatusUnauthorized, "invalid_token", access.TokenProblem(err))
 			return
 		}
 		if h := r.Header.Get(WorkspaceHeader); h != "" {
@@ -142,36 +87,6 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) (workspace string
 		return "", false
 	}
 	return values.Get("workspace"), true
-}
-
-// bearer reads the token of a request. "" and no problem means that there is none.
-func bearer(h http.Header) (token, problem string) {
-	values := h.Values("Authorization")
-	switch {
-	case len(values) == 0:
-		return "", ""
-	case len(values) > 1:
-		return "", "more than one Authorization header"
-	}
-	scheme, token, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", ""
-	}
-	token = strings.TrimSpace(token)
-	if token == "" || strings.ContainsAny(token, " ,") {
-		return "", "malformed Authorization header"
-	}
-	return token, ""
-}
-
-// tokenProblem says what is wrong with a token in words that help its owner and nobody else.
-func tokenProblem(err error) string {
-	for _, known := range []error{access.ErrExpired, access.ErrNotYet, access.ErrAudience, access.ErrIssuer, access.ErrClient, access.ErrSubject} {
-		if errors.Is(err, known) {
-			return known.Error()
-		}
-	}
-	return "token not accepted"
 }
 
 // challenge answers in the form of RFC 6750 and RFC 9728.

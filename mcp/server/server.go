@@ -84,7 +84,7 @@ type Server struct {
 	prompts  map[string]*tools.Prompt
 	suite    *tools.Suite
 	members  *members
-	auth     *authenticator
+	auth     *access.Verifier
 	mcp      *mcpserver.MCPServer
 	sessions *sessions
 	watch    *watchers
@@ -112,7 +112,7 @@ func New(c Config) (*Server, error) {
 		config: c, log: c.Log.Named("mcp"), tools: map[string]*tools.Tool{}, prompts: map[string]*tools.Prompt{}, now: time.Now, entered: func(string) {},
 		members: newMembers(c.Pool, c.Libraries), sessions: newSessions(),
 	}
-	s.auth = newAuthenticator(c.Keys, c.Expect)
+	s.auth = access.NewVerifier(c.Keys, c.Expect)
 	s.suite = &tools.Suite{
 		Pool: c.Pool, Temporal: c.Temporal, Libraries: c.Libraries, Bucket: c.Bucket, TemporalUIURL: c.TemporalUIURL, Version: Version(),
 		Embedder: c.Embedder, Log: s.log, Linter: c.Linter, Ask: ask,

@@ -13,6 +13,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	mcpserver "github.com/mark3labs/mcp-go/server"
 
+	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/mcp/tools/jsonrpc"
 )
 
@@ -26,7 +27,7 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, to
 	if s.config.Fixtures != nil {
 		return errors.New("serve MCP on stdio: fixtures are served over HTTP only")
 	}
-	if _, err := s.auth.verify(token, s.now()); err != nil {
+	if _, err := s.auth.Verify(token, s.now()); err != nil {
 		return fmt.Errorf("serve MCP on stdio: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -133,10 +134,10 @@ func (p *pipe) take(ctx context.Context, line []byte, slots chan struct{}) {
 }
 
 func (p *pipe) answer(ctx context.Context, m *jsonrpc.Message, line []byte) {
-	claims, err := p.server.auth.verify(p.token, p.server.now())
+	claims, err := p.server.auth.Verify(p.token, p.server.now())
 	if err != nil {
 		if m.IsRequest() {
-			v := verdict{cancel: func() {}}.fail(m, mcp.INVALID_REQUEST, "the token of this session is no longer accepted: "+tokenProblem(err)+"; restart with a new one", nil)
+			v := verdict{cancel: func() {}}.fail(m, mcp.INVALID_REQUEST, "the token of this session is no longer accepted: "+access.TokenProblem(err)+"; restart with a new one", nil)
 			p.write(v.reply)
 		}
 		return

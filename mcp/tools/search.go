@@ -140,7 +140,7 @@ func (s *Suite) settle(ctx context.Context, c Call, at time.Time, index *feed.Se
 	}
 	var revisions map[uuid.UUID]int64
 	err := s.inWorkspace(ctx, c, func(tx pgx.Tx) (err error) {
-		revisions, err = postgres.Settle(ctx, tx, at)
+		revisions, err = postgres.SettleMoment(ctx, tx, at)
 		return err
 	})
 	if errors.Is(err, postgres.ErrFuture) {

@@ -160,7 +160,9 @@ func (s *Server) Stall(w http.ResponseWriter, r *http.Request, in Request) {
 }
 
 // Good answers well, in pieces.
-func Good(w http.ResponseWriter, _ *http.Request, in Request) { Answer(Text, InputTokens, OutputTokens)(w, nil, in) }
+func Good(w http.ResponseWriter, _ *http.Request, in Request) {
+	Answer(Text, InputTokens, OutputTokens)(w, nil, in)
+}
 
 // Answer answers with a text of one piece a word, and a usage.
 func Answer(text string, input, output int) Act {
