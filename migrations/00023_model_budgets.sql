@@ -100,9 +100,7 @@ comment on column tartan.model_results.model is 'The model that answered.';
 comment on column tartan.model_results.cost_micros is 'What it was charged, in micro-dollars.';
 comment on column tartan.model_results.answer is 'The answer.';
 comment on column tartan.model_results.created_at is 'When it was written.';
-alter table tartan.model_results enable row level security;
-alter table tartan.model_results force row level security;
-grant select, insert, update, delete on tartan.model_results to service_role;
+call tartan.protect('tartan.model_results', 'admin', '');
 
 create table tartan.model_cache (
     workspace_id uuid not null references tartan.workspaces (id) on delete cascade,
@@ -127,9 +125,7 @@ comment on column tartan.model_cache.vector is 'Vector of the last message, wher
 comment on column tartan.model_cache.answer is 'The answer.';
 comment on column tartan.model_cache.created_at is 'When it was written.';
 comment on column tartan.model_cache.expires_at is 'Until when it is served.';
-alter table tartan.model_cache enable row level security;
-alter table tartan.model_cache force row level security;
-grant select, insert, update, delete on tartan.model_cache to service_role;
+call tartan.protect('tartan.model_cache', 'admin', '');
 
 -- Ends a call that is under way: its reservation goes, its cost is spent. A call that was given up as lost and is settled after all
 -- is corrected by the difference.

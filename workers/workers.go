@@ -17,9 +17,11 @@ import (
 
 	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/bucket"
+	"github.com/tartan-ai/tartan/internal/completion"
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/migration"
 	"github.com/tartan-ai/tartan/internal/pattern/embed"
+	"github.com/tartan-ai/tartan/internal/provider"
 	"github.com/tartan-ai/tartan/internal/telemetry"
 	"github.com/tartan-ai/tartan/internal/vet"
 	"github.com/tartan-ai/tartan/workflows"
@@ -33,8 +35,9 @@ type Config struct {
 	Bucket    *bucket.Bucket
 	Libraries *feed.Libraries
 	Log       *zap.Logger
-	Embedder  embed.Embedder // of texts; nil is the built-in one
-	Grants    *Grants        // that go with activity tasks; nil asks for none
+	Embedder  embed.Embedder     // of texts; nil is the built-in one
+	Grants    *Grants            // that go with activity tasks; nil asks for none
+	Models    *completion.Engine // nil knows no model
 
 	// Targets resolves the name of a database to migrate to its URL, at each use; nil knows none.
 	Targets func(name string) (url string, err error)
@@ -158,7 +161,7 @@ func (cfg Config) workers(fatal chan<- error) []worker.Worker {
 
 	migrate := worker.New(cfg.Client, activities.QueueMigrate, cfg.agent(cfg.Concurrency+2, onFatal))
 	migrate.RegisterActivity(&activities.Migrations{Pool: cfg.Pool, Bucket: cfg.Bucket, Targets: cfg.target, Lint: cfg.Lint})
-	return []worker.Worker{flow, features, patterns, knowledge, migrate}
+	return append([]worker.Worker{flow, features, patterns, knowledge, migrate}, cfg.models(flow, onFatal)...)
 }
 
 func (cfg Config) target(name string) (string, error) {
@@ -167,6 +170,30 @@ func (cfg Config) target(name string) (string, error) {
 	}
 	return cfg.Targets(name)
 }
+
+// models registers the steps of calls to models, and makes a worker for each provider, whose limit of requests holds on its queue.
+func (cfg Config) models(flow worker.Worker, onFatal func(error)) (out []worker.Worker) {
+	if cfg.Models == nil {
+		registry, _ := provider.NewRegistry(provider.Config{}, nil) // nothing in it can be wrong
+		cfg.Models = &completion.Engine{Pool: cfg.Pool, Registry: registry, Log: cfg.Log}
+	}
+	steps := &activities.Models{Engine: cfg.Models}
+	flow.RegisterActivity(steps)
+	for _, name := range cfg.Models.Registry.Names() {
+		if name == provider.StaticName {
+			continue // it does not chat
+		}
+		options := cfg.agent(modelSlots, onFatal)
+		options.TaskQueueActivitiesPerSecond = float64(cfg.Models.Registry.RPM(name)) / 60 // 0 is no limit
+		w := worker.New(cfg.Client, activities.ModelQueue(name), options)
+		w.RegisterActivity(steps)
+		out = append(out, w)
+	}
+	return out
+}
+
+// modelSlots is how many calls of a provider one worker has under way: they wait and do not work.
+const modelSlots = 64
 
 func (cfg Config) agent(slots int, onFatal func(error)) worker.Options {
 	return worker.Options{

@@ -29,6 +29,7 @@ func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(Housekeeping)
 	r.RegisterWorkflow(CallAgent)
 	r.RegisterWorkflow(Migrate)
+	r.RegisterWorkflow(Complete)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.

@@ -67,8 +67,8 @@ func (c *Call) lastVector(ctx context.Context) []float32 {
 	return vectors[0]
 }
 
-// cached finds an answer that may be given again. A cache that does not work is as one that has nothing.
-func (e *Engine) cached(ctx context.Context, c *Call, each func(provider.Delta) error) (*Result, error) {
+// Cached finds an answer that may be given again, nil where there is none. A cache that does not work is as one that has nothing.
+func (e *Engine) Cached(ctx context.Context, c *Call, each func(provider.Delta) error) (*Result, error) {
 	if !c.caches() {
 		return nil, nil
 	}

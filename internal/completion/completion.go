@@ -41,6 +41,8 @@ type Call struct {
 	Cache   Caching          `json:"cache"`
 	// Within bounds the whole call with its retries; 0 is no limit but those of the providers.
 	Within time.Duration `json:"within,omitempty"`
+	// Trying is told of each model before it is asked; it may be nil.
+	Trying func(model string) `json:"-"`
 }
 
 // Result is the answer to a call.
@@ -90,6 +92,8 @@ type Engine struct {
 	Quality func(workspace uuid.UUID) *routing.Learner
 	// Outcome is told how each attempt ended; it must return quickly, and may be nil.
 	Outcome func(workspace uuid.UUID, o routing.Outcome)
+	// Now is the clock of breakers and limits; nil is time.Now.
+	Now func() time.Time
 
 	mu     sync.Mutex
 	health map[string]routing.Health
@@ -135,6 +139,7 @@ func (e *Engine) Decide(c *Call, now time.Time) (Plan, error) {
 		}
 	}
 	p := Plan{Decision: routing.Decide(&snapshot, &req, now)}
+	probe(p.Decision.Ranked)
 	for _, choice := range p.Decision.Ranked {
 		m, _ := e.Registry.Model(choice.Model)
 		p.Rungs = append(p.Rungs, routing.Rung{Model: m.ID, ContextTokens: m.ContextTokens})
@@ -143,6 +148,22 @@ func (e *Engine) Decide(c *Call, now time.Time) (Plan, error) {
 		return p, &Error{Class: routing.Transient, Reason: p.Decision.Reason}
 	}
 	return p, nil
+}
+
+// probe puts a model first that failed lately and may be tried again, where it is the best but for that: without calls it
+// would never be found well. The breaker lets one call through, and the ladder has the others behind it.
+func probe(ranked []routing.Choice) {
+	best := 0
+	for i, c := range ranked {
+		if c.Score > ranked[best].Score {
+			best = i
+		}
+	}
+	if best > 0 && ranked[best].Health == string(routing.HalfOpen) {
+		chosen := ranked[best]
+		copy(ranked[1:best+1], ranked[:best])
+		ranked[0] = chosen
+	}
 }
 
 func needs(r *provider.Request) routing.Capability {
@@ -214,11 +235,11 @@ func (e *Engine) Do(ctx context.Context, c *Call, each func(provider.Delta) erro
 	if c.Key == "" {
 		c.Key = uuid.NewString()
 	}
-	plan, err := e.Decide(c, started)
+	plan, err := e.Decide(c, e.Clock())
 	if err != nil {
 		return nil, err
 	}
-	if found, err := e.cached(ctx, c, each); found != nil || err != nil {
+	if found, err := e.Cached(ctx, c, each); found != nil || err != nil {
 		return found, err
 	}
 	var attempts []routing.Attempt
@@ -245,7 +266,9 @@ func (e *Engine) Do(ctx context.Context, c *Call, each func(provider.Delta) erro
 			continue
 		}
 		got.Attempts, got.Decision, got.Total = attempts, plan.Decision.ID, spent+got.Cost
-		e.keep(ctx, c, got)
+		if !c.Durable {
+			e.keep(ctx, c, got)
+		}
 		return got, nil
 	}
 }
@@ -301,7 +324,7 @@ func (e *Engine) Invoke(ctx context.Context, c *Call, model string, number int, 
 	if !ok || !has {
 		return nil, &Error{Class: routing.BadRequest, Reason: fmt.Sprintf("there is no model %q here", model)}
 	}
-	now := time.Now()
+	now := e.Clock()
 	if !e.allow(model, now) {
 		return nil, &Failure{Attempt: routing.Attempt{Model: model, Class: routing.Silent}, cause: fmt.Errorf("%s failed lately and is left alone for a while", model)}
 	}
@@ -312,9 +335,7 @@ func (e *Engine) Invoke(ctx context.Context, c *Call, model string, number int, 
 			Attempt: routing.Attempt{Model: model, Class: routing.Throttled, RetryAfter: wait}, cause: fmt.Errorf("the limit of %s is reached for %s", m.Provider, wait.Round(time.Millisecond)),
 		}
 	}
-	held, err := postgres.Reserve(ctx, e.Pool, postgres.Spend{
-		Caller: c.Caller, Key: fmt.Sprintf("%s/%d", c.Key, number), Agent: c.Agent, Task: c.Task, Model: model, Worst: worst, Sent: true, Live: live, Durable: c.Durable,
-	})
+	held, err := postgres.Reserve(ctx, e.Pool, c.spend(m, worst, number, true))
 	if err != nil {
 		e.record(model, routing.Cancelled, 0, now)
 		return nil, err
@@ -322,6 +343,9 @@ func (e *Engine) Invoke(ctx context.Context, c *Call, model string, number int, 
 	if held.Answer != nil {
 		out := &Result{Model: held.Model, Cost: held.Cost}
 		return out, json.Unmarshal(held.Answer, &out.Answer)
+	}
+	if c.Trying != nil {
+		c.Trying(m.ID)
 	}
 	r := c.Request
 	r.Model, r.MaxTokens = m.Name, maxOutput
@@ -331,7 +355,37 @@ func (e *Engine) Invoke(ctx context.Context, c *Call, model string, number int, 
 			err = &unverified{err, answer.Usage}
 		}
 	}
-	return e.settle(ctx, c, m, held.Call, worst, answer, err)
+	out, err := e.settle(ctx, c, m, held.Call, worst, answer, err)
+	var failed *Failure
+	if errors.As(err, &failed) {
+		failed.Delivered = failed.Delivered && each != nil // nobody has seen a piece of it
+	}
+	if err == nil && c.Durable {
+		e.keep(ctx, c, out)
+	}
+	return out, err
+}
+
+// Held is money put aside for an attempt that is not sent yet.
+type Held struct {
+	Call uuid.UUID `json:"call"`
+}
+
+// Hold puts the worst case of an attempt of a durable call aside; Invoke takes it up.
+func (e *Engine) Hold(ctx context.Context, c *Call, model string, number int) (Held, error) {
+	m, ok := e.Registry.Model(model)
+	if !ok {
+		return Held{}, &Error{Class: routing.BadRequest, Reason: fmt.Sprintf("there is no model %q here", model)}
+	}
+	worst, _ := Worst(&c.Request, m)
+	r, err := postgres.Reserve(ctx, e.Pool, c.spend(m, worst, number, false))
+	return Held{r.Call}, err
+}
+
+func (c *Call) spend(m routing.Model, worst routing.Money, number int, sent bool) postgres.Spend {
+	return postgres.Spend{
+		Caller: c.Caller, Key: fmt.Sprintf("%s/%d", c.Key, number), Agent: c.Agent, Task: c.Task, Model: m.ID, Worst: worst, Sent: sent, Live: live, Durable: c.Durable,
+	}
 }
 
 // unverified is an answer that came and did not pass its check. It is paid for.
@@ -357,7 +411,7 @@ func (e *Engine) settle(ctx context.Context, c *Call, m routing.Model, call uuid
 		}
 	case errors.As(failed, &bad):
 		usage, s.Class = bad.usage, routing.Unverified
-		f = &Failure{Attempt: routing.Attempt{Model: m.ID, Class: routing.Unverified, Delivered: false}, cause: failed}
+		f = &Failure{Attempt: routing.Attempt{Model: m.ID, Class: routing.Unverified, Delivered: true}, cause: failed}
 	default:
 		f = &Failure{Attempt: routing.Attempt{Model: m.ID, Class: s.Class}, cause: failed}
 		if errors.As(failed, &pe) {
@@ -368,7 +422,7 @@ func (e *Engine) settle(ctx context.Context, c *Call, m routing.Model, call uuid
 	if s.Cost = m.Price.Cost(usage.Input, usage.Output, usage.Cached); !usage.Known {
 		s.Cost = min(s.Cost, worst) // a guess is never above what was held
 	}
-	now := time.Now()
+	now := e.Clock()
 	var latency time.Duration
 	if answer != nil {
 		latency = answer.Latency
@@ -386,7 +440,7 @@ func (e *Engine) settle(ctx context.Context, c *Call, m routing.Model, call uuid
 		}
 		e.Outcome(c.Caller.WorkspaceID, o)
 	}
-	if err := postgres.Settle(ctx, e.Pool, s); err != nil {
+	if err := e.settled(ctx, s); err != nil {
 		// The reservation stays until it expires and is charged in full: nothing is lost, and nothing goes over.
 		e.log().Error("call not settled", zap.Error(err), zap.String(telemetry.KeyModel, m.ID))
 		if c.Durable {
@@ -400,11 +454,29 @@ func (e *Engine) settle(ctx context.Context, c *Call, m routing.Model, call uuid
 	return &Result{Answer: *answer, Model: m.ID, Cost: s.Cost}, nil
 }
 
+// Clock returns the time that breakers go by.
+func (e *Engine) Clock() time.Time {
+	if e.Now == nil {
+		return time.Now()
+	}
+	return e.Now()
+}
+
 func (e *Engine) log() *zap.Logger {
 	if e.Log == nil {
 		return zap.NewNop()
 	}
 	return e.Log
+}
+
+// settled settles, and waits for a database that comes back: an answer in hand is worth it.
+func (e *Engine) settled(ctx context.Context, s postgres.Settlement) error {
+	for {
+		err := postgres.Settle(ctx, e.Pool, s)
+		if err == nil || !postgres.Unavailable(err) || !pause(ctx, 200*time.Millisecond) {
+			return err
+		}
+	}
 }
 
 // verify checks that an answer that must be JSON is, and has its schema.
@@ -467,7 +539,7 @@ func (e *Engine) Embed(ctx context.Context, c *Call, texts []string) ([][]float3
 	s := postgres.Settlement{Call: held.Call, Input: usage.Input, Class: provider.ClassOf(err), Cost: min(worst, m.Price.Cost(usage.Input, 0, usage.Cached))}
 	settled, stop := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer stop()
-	if failed := postgres.Settle(settled, e.Pool, s); failed != nil {
+	if failed := e.settled(settled, s); failed != nil {
 		e.log().Error("call not settled", zap.Error(failed), zap.String(telemetry.KeyModel, m.ID))
 	}
 	if err != nil {

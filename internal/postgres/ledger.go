@@ -119,10 +119,10 @@ func Settle(ctx context.Context, pool *pgxpool.Pool, s Settlement) error {
 	return nil
 }
 
-// Release gives back what was held for a call that was not sent.
-func Release(ctx context.Context, pool *pgxpool.Pool, call uuid.UUID) error {
-	var state string
-	err := asLedger(ctx, pool, "select tartan.end_call($1, 'released', 0, 0, 0, '')", []any{call}, &state)
+// ReleaseHeld gives back what was held for a call that was not sent. A call that was sent is left alone: it settles, or expires.
+func ReleaseHeld(ctx context.Context, pool *pgxpool.Pool, call uuid.UUID) error {
+	var n int
+	err := asLedger(ctx, pool, "select count(tartan.end_call(id, 'released', 0, 0, 0, '')) from tartan.model_calls where id = $1 and state = 'reserved'", []any{call}, &n)
 	if err != nil {
 		return fmt.Errorf("release call %s: %w", call, err)
 	}

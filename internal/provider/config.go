@@ -225,6 +225,9 @@ func (g *Registry) Names() []string {
 	return names
 }
 
+// RPM is how many requests a minute a provider takes; 0 is no limit.
+func (g *Registry) RPM(provider string) int { return g.limits[provider].perMinute() }
+
 // Admit takes a request and its tokens from the provider's limits, or says how long to wait.
 func (g *Registry) Admit(provider string, tokens int, now time.Time) (wait time.Duration) {
 	return g.limits[provider].admit(tokens, now)

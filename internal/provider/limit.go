@@ -43,3 +43,10 @@ func (l *limit) admit(tokens int, now time.Time) time.Duration {
 	}
 	return wait
 }
+
+func (l *limit) perMinute() int {
+	if l == nil || l.requests == nil {
+		return 0
+	}
+	return l.requests.Burst()
+}
