@@ -89,8 +89,8 @@ func (a *app) root() *cobra.Command {
 	}
 	add("work", a.patternsCommand(), a.recognizeCommand(), a.knowledgeCommand(), a.migrateCommand(), a.workflowsCommand(), a.tourCommand(), a.seriesCommand(), a.agentsCommand(), a.agentCommand(), a.modelsCommand(), a.benchCommand())
 	add("stack", a.upCommand(), a.downCommand(), a.statusCommand(), a.doctorCommand(), a.tokenCommand(), a.prepareCommand())
-	add("roles", a.workerCommand(), a.mcpCommand(), a.migrateSchemaCommand(), composeEnvCommand(a.out))
 	c.AddCommand(a.versionCommand(), a.lintPlanCommand())
+	add("roles", a.workerCommand(), a.mcpCommand(), a.gatewayCommand(), a.migrateSchemaCommand(), composeEnvCommand(a.out))
 	return c
 }
 

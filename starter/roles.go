@@ -68,6 +68,10 @@ func (a *app) work(ctx context.Context, concurrency int) error {
 	if err != nil {
 		return err
 	}
+	models, err := a.modelEngine(pool)
+	if err != nil {
+		return err
+	}
 	log := a.log.Named("worker")
 	libraries := feed.NewLibraries(pool, log.Named("feed"))
 	log.Info("worker started", zap.Int(telemetry.KeyPID, os.Getpid()))
@@ -76,7 +80,7 @@ func (a *app) work(ctx context.Context, concurrency int) error {
 	g.Go(func() error {
 		return ended(ctx, workers.Run(ctx, workers.Config{
 			Client: temporal, Pool: pool, Bucket: objects, Libraries: libraries, Log: log, Concurrency: concurrency,
-			Embedder: embedder, Grants: grants, Targets: a.targetURL, Lint: lintStored,
+			Embedder: embedder, Models: models, Grants: grants, Targets: a.targetURL, Lint: lintStored,
 		}))
 	})
 	return g.Wait()

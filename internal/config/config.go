@@ -33,6 +33,8 @@ type Config struct {
 	EmbedKey    string `env:"TARTAN_EMBED_KEY" unit:"env:NAME or file:PATH" doc:"Where its key is: in another variable or in a file. The key itself does not belong here."`
 	GrantKey    string `env:"TARTAN_GRANT_KEY" unit:"env:NAME or file:PATH" doc:"Where the P-256 key (PEM) is with which workers sign the grants of activity tasks. Empty: the local stack's."`
 	Targets     string `env:"TARTAN_TARGETS" unit:"name=env:NAME or name=file:PATH, comma separated" doc:"Databases that may be migrated: where the postgres URL of each is, known to workers only. The name self is TARTAN_DATABASE_URL."`
+	Models      string `env:"TARTAN_MODELS" unit:"file" doc:"The providers and models to route calls to, in TOML; see docs/models.md. Empty: only the built-in table of vectors."`
+	GatewayAddr string `env:"TARTAN_GATEWAY_ADDR" unit:"host:port" default:"127.0.0.1:7018" doc:"Where the gateway for OpenAI clients listens. Port 0 takes a free one."`
 	LogLevel    string `env:"TARTAN_LOG_LEVEL" unit:"debug, info, warn or error" default:"info" doc:"How much is logged, to stderr."`
 	PGBin       string `env:"TARTAN_PG_BIN" unit:"folder" doc:"The Postgres binaries of the local stack. Empty: the newest installed, else downloaded."`
 	TemporalBin string `env:"TARTAN_TEMPORAL_BIN" unit:"file" doc:"The Temporal dev server of the local stack. Empty: the temporal CLI on PATH, else built once."`
@@ -118,8 +120,10 @@ func (c *Config) check() error {
 	if strings.Contains(c.JWKSURL, "://") {
 		checkURL("TARTAN_JWKS_URL", c.JWKSURL, "http", "https", "file")
 	}
-	if host, port, err := net.SplitHostPort(c.MCPAddr); err != nil || port == "" || strings.ContainsAny(host, "/ ") {
-		fault("TARTAN_MCP_ADDR", "host:port", c.MCPAddr)
+	for _, addr := range [][2]string{{"TARTAN_MCP_ADDR", c.MCPAddr}, {"TARTAN_GATEWAY_ADDR", c.GatewayAddr}} {
+		if host, port, err := net.SplitHostPort(addr[1]); err != nil || port == "" || strings.ContainsAny(host, "/ ") {
+			fault(addr[0], "host:port", addr[1])
+		}
 	}
 	c.checkEmbedder(fault)
 	if _, err := c.TargetRefs(); err != nil {
