@@ -109,6 +109,7 @@ func (s *shop) budget(t testing.TB, limit routing.Money) {
 // spent is what the budget and the ledger say, which must agree.
 func (s *shop) spent(t testing.TB) routing.Money {
 	t.Helper()
+	s.engine.Wait()
 	var sum int64
 	require.NoError(t, s.db.Pool.QueryRow(t.Context(), "select coalesce(sum(cost_micros), 0) from tartan.model_calls where workspace_id = $1", s.caller.WorkspaceID).Scan(&sum))
 	require.NoError(t, postgres.InWorkspace(t.Context(), s.db.Pool, s.caller, func(tx pgx.Tx) error {
@@ -346,6 +347,7 @@ func flap(s *shop) {
 // aborted says that what the provider had sent of an answer is paid for.
 func aborted(t *testing.T, s *shop, path string) {
 	t.Helper()
+	s.engine.Wait()
 	var cost int64
 	require.NoError(t, s.db.Pool.QueryRow(t.Context(), "select cost_micros from tartan.model_calls where workspace_id = $1 order by created_at limit 1", s.caller.WorkspaceID).Scan(&cost))
 	require.Positive(t, cost)

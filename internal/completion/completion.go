@@ -95,6 +95,10 @@ type Engine struct {
 	// Now is the clock of breakers and limits; nil is time.Now.
 	Now func() time.Time
 
+	settling sync.WaitGroup
+	slots    chan struct{} // of settlements in the background
+	once     sync.Once
+
 	mu     sync.Mutex
 	health map[string]routing.Health
 }
@@ -440,6 +444,9 @@ func (e *Engine) settle(ctx context.Context, c *Call, m routing.Model, call uuid
 		}
 		e.Outcome(c.Caller.WorkspaceID, o)
 	}
+	if failed == nil && !c.Durable && e.later(m.ID, s) {
+		return &Result{Answer: *answer, Model: m.ID, Cost: s.Cost}, nil
+	}
 	if err := e.settled(ctx, s); err != nil {
 		// The reservation stays until it expires and is charged in full: nothing is lost, and nothing goes over.
 		e.log().Error("call not settled", zap.Error(err), zap.String(telemetry.KeyModel, m.ID))
@@ -468,6 +475,31 @@ func (e *Engine) log() *zap.Logger {
 	}
 	return e.Log
 }
+
+// backlog is how many settlements may be under way in the background; with more, callers wait for their own.
+const backlog = 128
+
+// later settles an interactive answer without having its caller wait: until then its worst case stays reserved, so nothing goes over.
+func (e *Engine) later(model string, s postgres.Settlement) bool {
+	e.once.Do(func() { e.slots = make(chan struct{}, backlog) })
+	select {
+	case e.slots <- struct{}{}:
+	default:
+		return false
+	}
+	e.settling.Go(func() {
+		defer func() { <-e.slots }()
+		ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+		defer stop()
+		if err := e.settled(ctx, s); err != nil {
+			e.log().Error("call not settled", zap.Error(err), zap.String(telemetry.KeyModel, model))
+		}
+	})
+	return true
+}
+
+// Wait returns when what was answered is settled. Call it before the pool is closed.
+func (e *Engine) Wait() { e.settling.Wait() }
 
 // settled settles, and waits for a database that comes back: an answer in hand is worth it.
 func (e *Engine) settled(ctx context.Context, s postgres.Settlement) error {

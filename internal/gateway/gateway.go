@@ -102,6 +102,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	done := make(chan error, 1)
 	go func() { done <- h.Serve(l) }()
 	go g.sweep(ctx)
+	defer g.config.Engine.Wait()
 	select {
 	case err := <-done:
 		return fmt.Errorf("serve the gateway on %s: %w", l.Addr(), err)

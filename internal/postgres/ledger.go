@@ -72,7 +72,7 @@ func Reserve(ctx context.Context, pool *pgxpool.Pool, s Spend) (Reservation, err
 		model   *string
 		cost    *int64
 	)
-	err := asLedger(ctx, pool, `select outcome, call_id, budget, left_micros, model, cost_micros, answer
+	err := asLedger(ctx, pool, lasting(s.Durable), `select outcome, call_id, budget, left_micros, model, cost_micros, answer
 		from tartan.reserve_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		[]any{s.Caller.WorkspaceID, s.Caller.UserID, s.Key, s.Agent, s.Task, s.Model, int64(s.Worst), s.Sent, int(s.Live.Seconds()), s.Durable},
 		&outcome, &call, &budget, &left, &model, &cost, &r.Answer)
@@ -108,7 +108,7 @@ func Settle(ctx context.Context, pool *pgxpool.Pool, s Settlement) error {
 	if s.Answer != nil {
 		answer = s.Answer
 	}
-	err := asLedger(ctx, pool, "select tartan.settle_call($1, $2, $3, $4, $5, $6)",
+	err := asLedger(ctx, pool, lasting(s.Answer != nil), "select tartan.settle_call($1, $2, $3, $4, $5, $6)",
 		[]any{s.Call, int64(s.Cost), s.Input, s.Output, string(s.Class), answer}, &state)
 	if err != nil {
 		return fmt.Errorf("settle call %s: %w", s.Call, err)
@@ -122,7 +122,7 @@ func Settle(ctx context.Context, pool *pgxpool.Pool, s Settlement) error {
 // ReleaseHeld gives back what was held for a call that was not sent. A call that was sent is left alone: it settles, or expires.
 func ReleaseHeld(ctx context.Context, pool *pgxpool.Pool, call uuid.UUID) error {
 	var n int
-	err := asLedger(ctx, pool, "select count(tartan.end_call(id, 'released', 0, 0, 0, '')) from tartan.model_calls where id = $1 and state = 'reserved'", []any{call}, &n)
+	err := asLedger(ctx, pool, "on", "select count(tartan.end_call(id, 'released', 0, 0, 0, '')) from tartan.model_calls where id = $1 and state = 'reserved'", []any{call}, &n)
 	if err != nil {
 		return fmt.Errorf("release call %s: %w", call, err)
 	}
@@ -131,7 +131,7 @@ func ReleaseHeld(ctx context.Context, pool *pgxpool.Pool, call uuid.UUID) error 
 
 // ExpireCalls ends the calls of callers that died, in every workspace, and forgets answers and cache entries past their time.
 func ExpireCalls(ctx context.Context, pool *pgxpool.Pool) (n int, err error) {
-	if err = asLedger(ctx, pool, "select tartan.expire_calls(null, 1000)", nil, &n); err != nil {
+	if err = asLedger(ctx, pool, "on", "select tartan.expire_calls(null, 1000)", nil, &n); err != nil {
 		return 0, fmt.Errorf("expire calls: %w", err)
 	}
 	err = AsService(ctx, pool, func(tx pgx.Tx) error {
@@ -192,7 +192,7 @@ type Cached struct {
 
 // CachedAnswer finds the answer to a request, or returns ErrNotFound.
 func CachedAnswer(ctx context.Context, pool *pgxpool.Pool, workspace uuid.UUID, key string) (c Cached, err error) {
-	err = asLedger(ctx, pool, "select model, answer from tartan.model_cache where workspace_id = $1 and key = $2 and expires_at > now()", []any{workspace, key}, &c.Model, &c.Answer)
+	err = asLedger(ctx, pool, "off", "select model, answer from tartan.model_cache where workspace_id = $1 and key = $2 and expires_at > now()", []any{workspace, key}, &c.Model, &c.Answer)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrNotFound
 	}
@@ -228,11 +228,20 @@ func SaveCached(ctx context.Context, pool *pgxpool.Pool, workspace uuid.UUID, c 
 	})
 }
 
+// lasting says whether a commit waits for the disk. An interactive call does not: if the database itself crashes in the next half
+// second, its reservation stays and is charged in full, or neither is known and the answer has gone out.
+func lasting(durable bool) string {
+	if durable {
+		return "on"
+	}
+	return "off"
+}
+
 // asLedger runs one statement as service_role and reads its one row, in one round trip: a call to a model waits for it
 // twice. A deadlock with the sweep of dead callers is tried again.
-func asLedger(ctx context.Context, pool *pgxpool.Pool, sql string, args []any, into ...any) error {
+func asLedger(ctx context.Context, pool *pgxpool.Pool, commit, sql string, args []any, into ...any) error {
 	for try := 0; ; try++ {
-		err := onceAsLedger(ctx, pool, sql, args, into)
+		err := onceAsLedger(ctx, pool, commit, sql, args, into)
 		var pg *pgconn.PgError
 		if errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "23505") && try < 5 { // deadlock, or a live call of the same key
 			continue
@@ -241,7 +250,7 @@ func asLedger(ctx context.Context, pool *pgxpool.Pool, sql string, args []any, i
 	}
 }
 
-func onceAsLedger(ctx context.Context, pool *pgxpool.Pool, sql string, args []any, into []any) error {
+func onceAsLedger(ctx context.Context, pool *pgxpool.Pool, commit, sql string, args []any, into []any) error {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("connect to the database: %w", err)
@@ -249,7 +258,7 @@ func onceAsLedger(ctx context.Context, pool *pgxpool.Pool, sql string, args []an
 	defer conn.Release()
 	batch := &pgx.Batch{}
 	batch.Queue("begin")
-	batch.Queue("select set_config('role', 'service_role', true), set_config('statement_timeout', '20s', true), set_config('lock_timeout', '10s', true)")
+	batch.Queue("select set_config('role', 'service_role', true), set_config('statement_timeout', '20s', true), set_config('lock_timeout', '10s', true), set_config('synchronous_commit', $1, true)", commit)
 	batch.Queue(sql, args...)
 	batch.Queue("commit")
 	results := conn.SendBatch(ctx, batch)

@@ -167,6 +167,14 @@ func Good(w http.ResponseWriter, _ *http.Request, in Request) {
 // Answer answers with a text of one piece a word, and a usage.
 func Answer(text string, input, output int) Act {
 	return func(w http.ResponseWriter, _ *http.Request, in Request) {
+		if !in.Stream {
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(map[string]any{
+				"id": "chatcmpl-1", "model": in.Model, "usage": map[string]int{"prompt_tokens": input, "completion_tokens": output},
+				"choices": []any{map[string]any{"index": 0, "message": map[string]string{"role": "assistant", "content": text}, "finish_reason": "stop"}},
+			})
+			return
+		}
 		begin(w)
 		for _, word := range split(text) {
 			piece(w, in, word)
