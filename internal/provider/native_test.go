@@ -3,6 +3,7 @@ package provider_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -103,7 +104,10 @@ func TestNativeAdapters(t *testing.T) {
 			fails(refuse(503, `{"error":{"message":"oops","code":503}}`), routing.Transient)
 			fails(refuse(401, `{"error":{"message":"bad key `+key+`","code":401}}`), routing.Auth)
 			fails(refuse(400, `{"error":{"message":"prompt is too long: 300000 tokens","code":400}}`), routing.ContextLength)
-			fails(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, routing.Silent)
+			fails(func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the caller leaves
+				<-r.Context().Done()
+			}, routing.Silent)
 		})
 	}
 }
