@@ -23,7 +23,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/local"
 )
 
-var proposalsFlag = flag.Int("proposals", 224, "proposals of the sixteen writers together; make writers has 5,000")
+var proposalsFlag = flag.Int("proposals", 112, "proposals of the sixteen writers together; make writers has 5,000")
 
 // writers change the paragraphs of their own in four entries.
 const (
