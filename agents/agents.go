@@ -66,11 +66,15 @@ func Project(name, kind string) (map[string][]byte, error) {
 	}}
 	source := "src/" + p.values["Package"] + "/"
 	for _, f := range [][2]string{
-		{"project/pyproject.toml.tmpl", "pyproject.toml"}, {"project/README.md.tmpl", "README.md"},
-		{"project/python-version.tmpl", ".python-version"}, {"project/gitignore.tmpl", ".gitignore"},
-		{"project/agent.toml.tmpl", source + "agent.toml"}, {"kinds/" + kind + "/activities.py.tmpl", source + "activities.py"},
+		{"project/pyproject.toml.tmpl", "pyproject.toml"},
+		{"project/README.md.tmpl", "README.md"},
+		{"project/python-version.tmpl", ".python-version"},
+		{"project/gitignore.tmpl", ".gitignore"},
+		{"project/agent.toml.tmpl", source + "agent.toml"},
+		{"kinds/" + kind + "/activities.py.tmpl", source + "activities.py"},
 		{"kinds/" + kind + "/fixture.json", "tests/fixture.json"},
-		{"project/tests/test_contract.py.tmpl", "tests/test_contract.py"}, {"project/tests/test_live.py.tmpl", "tests/test_live.py"},
+		{"project/tests/test_contract.py.tmpl", "tests/test_contract.py"},
+		{"project/tests/test_live.py.tmpl", "tests/test_live.py"},
 	} {
 		if err := p.render("template/"+f[0], f[1]); err != nil {
 			return nil, err

@@ -58,8 +58,10 @@ func (a *app) modelsListCommand() *cobra.Command {
 			}
 			table := [][]string{{"MODEL", "CAN", "CONTEXT", "IN $/MTOK", "OUT $/MTOK", "STATE", "LATENCY"}}
 			for _, m := range v.Models {
-				table = append(table, []string{m.Model, strings.Join(m.Can, ","), fmt.Sprint(m.Context), fmt.Sprintf("%.3f", float64(m.Input)/1e6),
-					fmt.Sprintf("%.3f", float64(m.Output)/1e6), m.State, fmt.Sprintf("%d ms", m.Latency)})
+				table = append(table, []string{
+					m.Model, strings.Join(m.Can, ","), fmt.Sprint(m.Context), fmt.Sprintf("%.3f", float64(m.Input)/1e6),
+					fmt.Sprintf("%.3f", float64(m.Output)/1e6), m.State, fmt.Sprintf("%d ms", m.Latency),
+				})
 			}
 			return a.table(table)
 		},
@@ -162,8 +164,10 @@ func (a *app) printRoute(v routeView) error {
 	fmt.Fprintf(a.out, "%s\ndecision %s\n", v.Reason, v.Decision)
 	table := [][]string{{"MODEL", "SCORE", "QUALITY", "OUTCOMES", "COST", "AT MOST", "LATENCY"}}
 	for _, m := range v.Ranked {
-		table = append(table, []string{m.Model, fmt.Sprintf("%.3f", m.Score), fmt.Sprintf("%.2f ± %.2f", m.Quality, m.Spread), fmt.Sprint(m.Outcomes),
-			routing.Money(m.Cost).USD(), routing.Money(m.Worst).USD(), fmt.Sprintf("%d ms", m.Latency)})
+		table = append(table, []string{
+			m.Model, fmt.Sprintf("%.3f", m.Score), fmt.Sprintf("%.2f ± %.2f", m.Quality, m.Spread), fmt.Sprint(m.Outcomes),
+			routing.Money(m.Cost).USD(), routing.Money(m.Worst).USD(), fmt.Sprintf("%d ms", m.Latency),
+		})
 	}
 	for _, r := range v.Refused {
 		table = append(table, []string{r.Model, "-", r.Reason})

@@ -10,15 +10,13 @@ import (
 
 	"github.com/google/uuid"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/access"
 )
 
-// CallAgentInput asks an agent for one activity. Input is a JSON object of the activity's contract, without its caller:
-// for whom the work is done is added to it.
+// CallAgentInput asks an agent for one activity. Input is a JSON object of the activity's contract; StartCall puts the caller into it.
 type CallAgentInput struct {
 	Caller   access.Caller   `json:"caller"`
 	Agent    string          `json:"agent"`
@@ -37,16 +35,12 @@ func CallAgent(ctx workflow.Context, in CallAgentInput) (json.RawMessage, error)
 	if err := quickly(ctx, runs.AdmitCaller, activities.AdmitInput{Caller: in.Caller, Role: access.Editor}, nil); err != nil {
 		return nil, failure(err)
 	}
-	task, err := withCaller(in)
-	if err != nil {
-		return nil, failure(err)
-	}
 	attempt := in.Timeout
 	if attempt <= 0 {
 		attempt = time.Minute
 	}
 	var out json.RawMessage
-	if err := workflow.ExecuteActivity(on(ctx, "agent."+in.Agent, "call "+in.Activity, attempt), in.Activity, task).Get(ctx, &out); err != nil {
+	if err := workflow.ExecuteActivity(on(ctx, "agent."+in.Agent, "call "+in.Activity, attempt), in.Activity, in.Input).Get(ctx, &out); err != nil {
 		return nil, failure(err)
 	}
 	return out, nil
@@ -56,14 +50,14 @@ func CallAgent(ctx workflow.Context, in CallAgentInput) (json.RawMessage, error)
 func withCaller(in CallAgentInput) (json.RawMessage, error) {
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(in.Input, &fields); err != nil {
-		return nil, temporal.NewNonRetryableApplicationError("the input of "+in.Activity+" is not one JSON object: "+err.Error(), activities.InputRefused, err)
+		return nil, fmt.Errorf("call agent %s: the input is not one JSON object: %w", in.Agent, err)
 	}
 	caller, err := json.Marshal(in.Caller)
 	if err != nil {
 		return nil, err
 	}
 	fields["caller"] = caller
-	return json.Marshal(fields) // maps are written in the order of their keys
+	return json.Marshal(fields)
 }
 
 // CallWorkflowID returns the Workflow ID of a call. The same key is the same call.
@@ -78,6 +72,9 @@ func StartCall(ctx context.Context, c client.Client, in CallAgentInput, key stri
 	}
 	if !strings.HasPrefix(in.Activity, in.Agent+".") {
 		return "", false, fmt.Errorf("call agent %s: the name of an activity of it begins with %s., not %q", in.Agent, in.Agent, in.Activity)
+	}
+	if in.Input, err = withCaller(in); err != nil {
+		return "", false, err
 	}
 	id = CallWorkflowID(in.Caller.WorkspaceID, in.Agent, key)
 	_, existed, err = begin(ctx, c, CallAgent, in, client.StartWorkflowOptions{ID: id, StaticSummary: "call " + in.Activity})

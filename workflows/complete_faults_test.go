@@ -293,14 +293,16 @@ func persistent(s *shop, act faulty.Act) { s.fake.Always("a", act) }
 var overloaded = faulty.Refuse(503, "server_error", "overloaded", nil)
 
 var faults = []fault{
-	{name: "429 with Retry-After", play: func(s *shop) {
-		s.fake.Script("a", faulty.Refuse(429, "rate_limit_exceeded", "slow down", faulty.RetryAfter(1)))
-	},
+	{
+		name: "429 with Retry-After", play: func(s *shop) {
+			s.fake.Script("a", faulty.Refuse(429, "rate_limit_exceeded", "slow down", faulty.RetryAfter(1)))
+		},
 		model: "p/a", asked: map[string]int{"a": 2, "b": 0}, check: func(t *testing.T, s *shop, path string) {
 			if seen := s.fake.Seen("a"); path != "workflow" { // whose sleep is skipped by the test suite
 				require.GreaterOrEqual(t, seen[1].At.Sub(seen[0].At), time.Second)
 			}
-		}},
+		},
+	},
 	{name: "429 without Retry-After", play: func(s *shop) { s.fake.Script("a", faulty.Refuse(429, "rate_limit_exceeded", "slow down", nil)) }, model: "p/a", asked: map[string]int{"a": 2, "b": 0}},
 	{name: "500 once", play: func(s *shop) { s.fake.Script("a", faulty.Refuse(500, "server_error", "oops", nil)) }, model: "p/a", asked: map[string]int{"a": 2, "b": 0}},
 	{name: "503 persistent", play: func(s *shop) { persistent(s, overloaded) }, model: "p/b", asked: map[string]int{"a": 2, "b": 1}},

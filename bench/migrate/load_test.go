@@ -35,8 +35,10 @@ func statusPlan() *migration.Plan {
 	return &migration.Plan{Name: "status", SHA256: "load", Steps: []migration.Step{
 		{Name: "states", Kind: migration.KindSQL, Up: sql("create table public.states (id int primary key)", "insert into public.states select generate_series(0, 9)")},
 		{Name: "column", Kind: migration.KindSQL, Up: sql("alter table public.pgbench_accounts add column state int, alter column state set default 0")},
-		{Name: "backfill", Kind: migration.KindBackfill, Up: sql("update public.pgbench_accounts set state = aid % 10 where state is null and :batch"),
-			Backfill: &migration.Backfill{Table: "public.pgbench_accounts", Columns: []string{"state"}}},
+		{
+			Name: "backfill", Kind: migration.KindBackfill, Up: sql("update public.pgbench_accounts set state = aid % 10 where state is null and :batch"),
+			Backfill: &migration.Backfill{Table: "public.pgbench_accounts", Columns: []string{"state"}},
+		},
 		{Name: "promise", Kind: migration.KindSQL, Up: sql("alter table public.pgbench_accounts add constraint state_given check (state is not null) not valid")},
 		{Name: "prove", Kind: migration.KindValidate, Up: sql("alter table public.pgbench_accounts validate constraint state_given"), Validate: &migration.Validate{Table: "public.pgbench_accounts", Constraint: "state_given"}},
 		{Name: "not null", Kind: migration.KindSQL, Up: sql("alter table public.pgbench_accounts alter column state set not null", "alter table public.pgbench_accounts drop constraint state_given")},

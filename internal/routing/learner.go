@@ -44,8 +44,10 @@ type Learner struct {
 
 // NewLearner makes one that knows nothing. The seed decides which old examples are learned again.
 func NewLearner(seed uint64) *Learner {
-	return &Learner{index: map[string]int{}, means: newMeans(), blend: newBlend(), linear: newLinear(0), near: newNeighbours(),
-		byID: map[uint64]int32{}, rescale: 64, random: rand.NewPCG(seed, 0x7461727461)}
+	return &Learner{
+		index: map[string]int{}, means: newMeans(), blend: newBlend(), linear: newLinear(0), near: newNeighbours(),
+		byID: map[uint64]int32{}, rescale: 64, random: rand.NewPCG(seed, 0x7461727461),
+	}
 }
 
 // Outcomes returns how many outcomes were learned.

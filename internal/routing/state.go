@@ -47,11 +47,13 @@ func (l *Learner) MarshalBinary() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := saved{Version: stateVersion, Models: l.models, Global: l.means.global, Tasks: l.means.tasks, Patterns: l.means.patterns,
+	s := saved{
+		Version: stateVersion, Models: l.models, Global: l.means.global, Tasks: l.means.tasks, Patterns: l.means.patterns,
 		ByTask: l.means.byTask, ByPattern: l.means.byPat, Strengths: [2]float64{l.means.strength, l.means.patternStrength},
 		Weights: l.blend.weight, Next: l.blend.next, Due: l.blend.due, Columns: l.linear.models, Linear: floats(l.linear.weights),
 		Energy: floats(l.linear.energy), Count: l.shaped.count, Mean: l.shaped.mean, M2: l.shaped.m2, Norms: floats(l.near.norms),
-		Closest: l.closest, Familiar: l.familiar, Seen: l.seen, Rescale: l.rescale, Random: random}
+		Closest: l.closest, Familiar: l.familiar, Seen: l.seen, Rescale: l.rescale, Random: random,
+	}
 	lessons := make([]float32, 0, len(l.blend.lessons)*(terms+2))
 	for i := range l.blend.lessons {
 		o := &l.blend.lessons[i]

@@ -234,8 +234,10 @@ func (s *Suite) listModels() Tool {
 		_, health := r.Models()
 		for _, m := range models {
 			h := health[m.ID]
-			l := listedModel{Model: m.ID, Can: m.Capabilities.Names(), Context: m.ContextTokens, Input: int64(m.Price.InputPerMTok), Output: int64(m.Price.OutputPerMTok),
-				State: string(h.Breaker.State(now)), Latency: h.Latency.Milliseconds()}
+			l := listedModel{
+				Model: m.ID, Can: m.Capabilities.Names(), Context: m.ContextTokens, Input: int64(m.Price.InputPerMTok), Output: int64(m.Price.OutputPerMTok),
+				State: string(h.Breaker.State(now)), Latency: h.Latency.Milliseconds(),
+			}
 			if m.Disabled {
 				l.State = "disabled"
 			}

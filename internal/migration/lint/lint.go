@@ -2,6 +2,7 @@ package lint
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"github.com/tartan-ai/tartan/internal/migration"
@@ -160,7 +161,8 @@ func Text(f migration.File, o Options) ([]Finding, error) {
 }
 
 func inFile(f migration.File, err error) error {
-	if s, ok := err.(*migration.SyntaxError); ok && s.File == "" { //nolint:errorlint // Scan returns it as it is
+	var s *migration.SyntaxError
+	if errors.As(err, &s) && s.File == "" {
 		return &migration.SyntaxError{File: f.Name, Line: s.Line, Message: s.Message}
 	}
 	return err

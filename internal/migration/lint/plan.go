@@ -123,9 +123,7 @@ func dropOutsideContract(l *linter, r rule) {
 	}
 }
 
-var (
-	ignoreMark = regexp.MustCompile(`^(?:--|/\*)\s*(squawk-ignore-file|squawk-ignore|tartan:allow)\b([^*]*)`)
-)
+var ignoreMark = regexp.MustCompile(`^(?:--|/\*)\s*(squawk-ignore-file|squawk-ignore|tartan:allow)\b([^*]*)`)
 
 // permit is a comment that lets findings pass.
 type permit struct {

@@ -36,7 +36,8 @@ func TestEveryRule(t *testing.T) {
 		"adding-field-with-default":     {{"alter table s.t add column a uuid default gen_random_uuid()", "alter table s.t add column a int generated always as (b + 1) stored", "alter table s.t add column a timestamptz default clock_timestamp()"}, {"alter table s.t add column a int default 1 + 2", "alter table s.t add column a timestamptz default now()", "alter table s.t add column a text[] default array[]::text[]"}},
 		"adding-foreign-key-constraint": {{"alter table s.t add constraint f foreign key (a) references s.u", "alter table s.t add column a bigint references s.u"}, {"alter table s.t add constraint f foreign key (a) references s.u not valid", "begin; create table s.t (a int); alter table s.t add constraint f foreign key (a) references s.u; commit"}},
 		"adding-not-nullable-field": {{"alter table s.t alter column a set not null"}, {
-			"alter table s.t add constraint c check (a is not null) not valid; alter table s.t validate constraint c; alter table s.t alter column a set not null"}},
+			"alter table s.t add constraint c check (a is not null) not valid; alter table s.t validate constraint c; alter table s.t alter column a set not null",
+		}},
 		"adding-required-field":                        {{"alter table s.t add column a int not null"}, {"alter table s.t add column a int not null default 0", "alter table s.t add column a int"}},
 		"adding-serial-primary-key-field":              {{"alter table s.t add primary key (a)", "alter table s.t add column a bigint primary key"}, {"alter table s.t add constraint p primary key using index i"}},
 		"ban-alter-domain-with-add-constraint":         {{"alter domain d add constraint c check (value > 0)"}, {"alter domain d set default 1"}},

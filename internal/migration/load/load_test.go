@@ -86,11 +86,15 @@ func TestFilesAreRead(t *testing.T) {
 		"one not closed, and then quotes": {"csv", "a,b\n1,\"x\n2,\"y\"\n3,z\n", nil, nil, []string{`2:!text behind the closing quote of field 2!1,"x`, "3:|2|y", "4:|3|z"}},
 		"a quote inside":                  {"csv", "a,b\n1,5\" pipe\n2,\"y\"\n", nil, nil, []string{`2:!a quote inside field 2, which does not begin with one!1,5" pipe`, "3:|2|y"}},
 		"no text":                         {"csv", "a,b\n1,\xff\n2,\x00\n3,ü\n", nil, nil, []string{"2:!byte 3 of the record, 0xff, is not UTF-8!1,\xff", "3:!byte 3 of the record is zero, which Postgres has no text for!2,\x00", "4:|3|ü"}},
-		"json": {"jsonl", "{\"a\":1,\"b\":\"x\\n\\u00fc\"}\n\n{\"b\":null,\"a\":{\"c\": [1]}}\r\n{\"a\":true}", nil, nil,
-			[]string{"1:|1|x\nü", `3:|{"c": [1]}|NULL`, "4:|true|NULL"}},
-		"bad json": {"jsonl", "{\"a\":1}\n{\"a\":1\n[1]\nnull\n{\"a\":\"\\u0000\"}\n{\"a\":\"\\ud800\"}\n{\"a\":\"\\ufffd\"}\n", nil, nil, []string{"1:|1",
+		"json": {
+			"jsonl", "{\"a\":1,\"b\":\"x\\n\\u00fc\"}\n\n{\"b\":null,\"a\":{\"c\": [1]}}\r\n{\"a\":true}", nil, nil,
+			[]string{"1:|1|x\nü", `3:|{"c": [1]}|NULL`, "4:|true|NULL"},
+		},
+		"bad json": {"jsonl", "{\"a\":1}\n{\"a\":1\n[1]\nnull\n{\"a\":\"\\u0000\"}\n{\"a\":\"\\ud800\"}\n{\"a\":\"\\ufffd\"}\n", nil, nil, []string{
+			"1:|1",
 			`2:!not JSON at byte 6 of the record: unexpected end of JSON input!{"a":1`, "3:!not a JSON object![1]", "4:!not a JSON object!null",
-			`5:!the field "a" has a zero character, which Postgres has no text for!{"a":"\u0000"}`, `6:!the field "a" has half a character (a lone surrogate)!{"a":"\ud800"}`, "7:|\ufffd"}},
+			`5:!the field "a" has a zero character, which Postgres has no text for!{"a":"\u0000"}`, `6:!the field "a" has half a character (a lone surrogate)!{"a":"\ud800"}`, "7:|\ufffd",
+		}},
 		"json fields chosen": {"jsonl", "{\"a\":1,\"b\":2}\n{\"a\":3,\"c\":4}\n", nil, []string{"a"}, []string{"1:|1", "2:|3"}},
 	} {
 		t.Run(name, func(t *testing.T) {

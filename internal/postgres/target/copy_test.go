@@ -113,20 +113,48 @@ func TestTablesAreCopiedWhateverTheirTypesAndKeys(t *testing.T) {
 		copy           migration.Copy
 		format         string
 	}{
-		"every type": {"create table public.s " + everyType + "; alter table public.s add primary key (id);" + fmt.Sprintf(everyRow, "public.s", 3333),
-			"create table public.d " + everyType, migration.Copy{Source: "public.s", Table: "public.d"}, "binary"},
-		"no key": {"create table public.s " + everyType + ";" + fmt.Sprintf(everyRow, "public.s", 3333) + "; delete from public.s where id % 3 = 0",
-			"create table public.d " + everyType, migration.Copy{Source: "s", Table: "d"}, "binary"},
-		"other types": {`create table s (id int primary key, state text, n numeric(10,2), at timestamp); insert into s select g, case when g % 2 = 0 then 'open' else 'shut' end, g / 7.0, timestamp '2026-01-01' + g * interval '1 s' from generate_series(1, 3333) g`,
-			`create type state as enum ('open', 'shut'); create table d (id bigint, state state, n numeric(10,1), at timestamptz)`, migration.Copy{Source: "s", Table: "d"}, "text"},
-		"a key that is not copied, and other names": {`create table s (k text, n int, "Odd ""name" text, primary key (k, n)); insert into s select E'k\t\\''' || g % 10, g, 'v' || g from generate_series(1, 3333) g`,
-			`create table d (id bigint generated always as identity, value text)`, migration.Copy{Source: "s", Table: "d", Columns: map[string]string{"value": `Odd "name`}}, "binary"},
-		"the same in text": {`create domain v as text; create table s (k text, n int, x v, primary key (k, n)); insert into s select E'k\t\\''' || g % 10, g, case when g % 4 > 0 then E'v\n' || g end from generate_series(1, 3333) g`,
-			`create domain v as text; create table d (value v)`, migration.Copy{Source: "s", Table: "d", Columns: map[string]string{"value": "x"}}, "text"},
-		"a query": {`create table s (id int, n int); insert into s select g, g from generate_series(1, 3333) g`,
-			`create table d (id int, twice int)`, migration.Copy{Source: "select id, n * 2 as twice from s where id % 2 = 0", Table: "d", Key: []string{"id"}}, "binary"},
-		"generated columns": {`create table s (id int primary key, n int, t int generated always as (n * 2) stored); insert into s select g, g from generate_series(1, 3333) g`,
-			`create table d (id int generated always as identity primary key, t int generated always as (n * 2) stored, n int)`, migration.Copy{Source: "s", Table: "d"}, "binary"},
+		"every type": {
+			"create table public.s " + everyType + "; alter table public.s add primary key (id);" + fmt.Sprintf(everyRow, "public.s", 3333),
+			"create table public.d " + everyType,
+			migration.Copy{Source: "public.s", Table: "public.d"},
+			"binary",
+		},
+		"no key": {
+			"create table public.s " + everyType + ";" + fmt.Sprintf(everyRow, "public.s", 3333) + "; delete from public.s where id % 3 = 0",
+			"create table public.d " + everyType,
+			migration.Copy{Source: "s", Table: "d"},
+			"binary",
+		},
+		"other types": {
+			`create table s (id int primary key, state text, n numeric(10,2), at timestamp); insert into s select g, case when g % 2 = 0 then 'open' else 'shut' end, g / 7.0, timestamp '2026-01-01' + g * interval '1 s' from generate_series(1, 3333) g`,
+			`create type state as enum ('open', 'shut'); create table d (id bigint, state state, n numeric(10,1), at timestamptz)`,
+			migration.Copy{Source: "s", Table: "d"},
+			"text",
+		},
+		"a key that is not copied, and other names": {
+			`create table s (k text, n int, "Odd ""name" text, primary key (k, n)); insert into s select E'k\t\\''' || g % 10, g, 'v' || g from generate_series(1, 3333) g`,
+			`create table d (id bigint generated always as identity, value text)`,
+			migration.Copy{Source: "s", Table: "d", Columns: map[string]string{"value": `Odd "name`}},
+			"binary",
+		},
+		"the same in text": {
+			`create domain v as text; create table s (k text, n int, x v, primary key (k, n)); insert into s select E'k\t\\''' || g % 10, g, case when g % 4 > 0 then E'v\n' || g end from generate_series(1, 3333) g`,
+			`create domain v as text; create table d (value v)`,
+			migration.Copy{Source: "s", Table: "d", Columns: map[string]string{"value": "x"}},
+			"text",
+		},
+		"a query": {
+			`create table s (id int, n int); insert into s select g, g from generate_series(1, 3333) g`,
+			`create table d (id int, twice int)`,
+			migration.Copy{Source: "select id, n * 2 as twice from s where id % 2 = 0", Table: "d", Key: []string{"id"}},
+			"binary",
+		},
+		"generated columns": {
+			`create table s (id int primary key, n int, t int generated always as (n * 2) stored); insert into s select g, g from generate_series(1, 3333) g`,
+			`create table d (id int generated always as identity primary key, t int generated always as (n * 2) stored, n int)`,
+			migration.Copy{Source: "s", Table: "d"},
+			"binary",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
