@@ -155,16 +155,16 @@ type Migration struct {
 	Phase       string                 `json:"phase"`
 	Why         string                 `json:"why,omitempty"`
 	Paused      bool                   `json:"paused,omitempty"`
-	Steps       []workflows.StepStatus `json:"steps,omitempty"`
+	Steps       []workflows.StepStatus `json:"steps,omitempty" schema:"brief"`
 	Rows        int64                  `json:"rows,omitempty"` // of the step under way
 	Total       int64                  `json:"total,omitempty"`
 	PerSecond   float64                `json:"rows_per_second,omitempty"`
 	Left        float64                `json:"seconds_left,omitempty"`
 	Waits       string                 `json:"waits,omitempty"` // for whom
 	Different   int                    `json:"different,omitempty"`
-	Differences []migration.Difference `json:"differences,omitempty"`
-	Before      []migration.Timing     `json:"before,omitempty"` // reference queries
-	After       []migration.Timing     `json:"after,omitempty"`
+	Differences []migration.Difference `json:"differences,omitempty" schema:"brief"`
+	Before      []migration.Timing     `json:"before,omitempty" schema:"brief"` // reference queries
+	After       []migration.Timing     `json:"after,omitempty" schema:"brief"`
 	Started     string                 `json:"started,omitempty"`
 	Updated     string                 `json:"updated,omitempty"`
 	Confirm     string                 `json:"confirm,omitempty"` // to be given back where a person confirms
