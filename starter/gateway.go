@@ -5,11 +5,11 @@ import (
 	"net"
 	"os"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
-	"github.com/tartan-ai/tartan/internal/completion"
+	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/gateway"
 	"github.com/tartan-ai/tartan/internal/provider"
 	"github.com/tartan-ai/tartan/internal/telemetry"
@@ -31,14 +31,6 @@ func (a *app) registry() (*provider.Registry, error) {
 		}
 	}
 	return provider.NewRegistry(c, func(ref string) (string, error) { return a.secret("TARTAN_MODELS", ref) })
-}
-
-func (a *app) modelEngine(pool *pgxpool.Pool) (*completion.Engine, error) {
-	registry, err := a.registry()
-	if err != nil {
-		return nil, err
-	}
-	return &completion.Engine{Pool: pool, Registry: registry, Log: a.log.Named("models")}, nil
 }
 
 func (a *app) gatewayCommand() *cobra.Command {
@@ -65,7 +57,8 @@ func (a *app) serveGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	engine, err := a.modelEngine(pool)
+	libraries := feed.NewLibraries(pool, a.log.Named("feed"))
+	engine, err := a.modelEngine(ctx, pool, libraries)
 	if err != nil {
 		return err
 	}
@@ -80,5 +73,8 @@ func (a *app) serveGateway(ctx context.Context) error {
 		return &failure{code: codeUnavailable, what: "listen on " + a.cfg.GatewayAddr, why: err, next: "choose another address with --address, or port 0 for a free one"}
 	}
 	a.log.Info("gateway listening", zap.String(telemetry.KeyAddress, listener.Addr().String()))
-	return ended(ctx, g.Serve(ctx, listener))
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ended(ctx, libraries.Run(ctx)) })
+	group.Go(func() error { return ended(ctx, g.Serve(ctx, listener)) })
+	return group.Wait()
 }

@@ -68,12 +68,12 @@ func (a *app) work(ctx context.Context, concurrency int) error {
 	if err != nil {
 		return err
 	}
-	models, err := a.modelEngine(pool)
+	log := a.log.Named("worker")
+	libraries := feed.NewLibraries(pool, log.Named("feed"))
+	models, err := a.modelEngine(ctx, pool, libraries)
 	if err != nil {
 		return err
 	}
-	log := a.log.Named("worker")
-	libraries := feed.NewLibraries(pool, log.Named("feed"))
 	log.Info("worker started", zap.Int(telemetry.KeyPID, os.Getpid()))
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return ended(ctx, libraries.Run(ctx)) })

@@ -433,7 +433,7 @@ func (e *Engine) settle(ctx context.Context, c *Call, m routing.Model, call uuid
 	}
 	e.record(m.ID, s.Class, latency, now)
 	if e.Outcome != nil {
-		o := routing.Outcome{Decision: c.Key, Model: m.ID, Task: c.Task, Pattern: c.Pattern, Cost: s.Cost, Latency: latency, Class: s.Class, At: now}
+		o := routing.Outcome{Decision: c.Key, Source: "call", Model: m.ID, Task: c.Task, Pattern: c.Pattern, Cost: s.Cost, Latency: latency, Class: s.Class, At: now}
 		if answer != nil {
 			o.FirstToken = answer.FirstToken
 		}

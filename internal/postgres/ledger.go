@@ -237,8 +237,7 @@ func lasting(durable bool) string {
 	return "off"
 }
 
-// asLedger runs one statement as service_role and reads its one row, in one round trip: a call to a model waits for it
-// twice. A deadlock with the sweep of dead callers is tried again.
+// asLedger runs one statement as service_role and reads its one row: a call to a model waits for it twice. A deadlock with the sweep of dead callers is tried again.
 func asLedger(ctx context.Context, pool *pgxpool.Pool, commit, sql string, args []any, into ...any) error {
 	for try := 0; ; try++ {
 		err := onceAsLedger(ctx, pool, commit, sql, args, into)
@@ -250,32 +249,23 @@ func asLedger(ctx context.Context, pool *pgxpool.Pool, commit, sql string, args 
 	}
 }
 
+// onceAsLedger takes the role in a round trip of its own: a statement is prepared before the one ahead of it in a batch has run, and the
+// role that connects may not even see the schema.
 func onceAsLedger(ctx context.Context, pool *pgxpool.Pool, commit, sql string, args []any, into []any) error {
-	conn, err := pool.Acquire(ctx)
+	conn, tx, err := beginOn(ctx, pool, asService+"; set local lock_timeout = '10s'; set local synchronous_commit = "+commit)
 	if err != nil {
-		return fmt.Errorf("connect to the database: %w", err)
+		return err
 	}
 	defer conn.Release()
 	batch := &pgx.Batch{}
-	batch.Queue("begin")
-	batch.Queue("select set_config('role', 'service_role', true), set_config('statement_timeout', '20s', true), set_config('lock_timeout', '10s', true), set_config('synchronous_commit', $1, true)", commit)
 	batch.Queue(sql, args...)
 	batch.Queue("commit")
-	results := conn.SendBatch(ctx, batch)
-	err = func() error {
-		for range 2 {
-			if _, err := results.Exec(); err != nil {
-				return err
-			}
-		}
-		if err := results.QueryRow().Scan(into...); err != nil {
-			return err
-		}
-		_, err := results.Exec()
-		return err
-	}()
-	closed := results.Close()
+	results := tx.SendBatch(ctx, batch)
+	err = results.QueryRow().Scan(into...)
 	if err == nil {
+		_, err = results.Exec()
+	}
+	if closed := results.Close(); err == nil {
 		err = closed
 	}
 	if err != nil && !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {

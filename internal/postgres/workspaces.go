@@ -95,3 +95,13 @@ func RoleOf(ctx context.Context, q Querier, caller access.Caller) (role access.R
 	}
 	return role, nil
 }
+
+// AllWorkspaces returns the ids of all workspaces. It is the service's: a user sees only those he is a member of.
+func AllWorkspaces(ctx context.Context, q Querier) ([]uuid.UUID, error) {
+	rows, _ := q.Query(ctx, `select id from tartan.workspaces order by id`)
+	all, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("list all workspaces: %w", known(err))
+	}
+	return all, nil
+}
