@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.temporal.io/sdk/activity"
 
@@ -170,6 +171,7 @@ func (m *Migrations) file(ctx context.Context, key string) (target.File, error) 
 func migrationFault(doing string, err error) error {
 	var step *target.StepError
 	var lock *target.LockError
+	var pg *pgconn.PgError
 	switch {
 	case err == nil:
 		return nil
@@ -185,6 +187,8 @@ func migrationFault(doing string, err error) error {
 		return final(MigrationRefused, err, "give the step a down section")
 	case errors.Is(err, target.ErrUnknown):
 		return final(MigrationRefused, err, "look at the history with: tartan migrate history")
+	case errors.As(err, &pg) && pg.Code == "42501":
+		return final(MigrationRefused, err, "let the role that the target connects as create schemas: grant create on database NAME to ROLE")
 	}
 	return typedPassing(doing, err)
 }
