@@ -18,7 +18,7 @@ func (a *app) modelsCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.modelsListCommand(), a.modelsRouteCommand(), a.modelsStatsCommand(), a.modelsReportCommand())
+	c.AddCommand(a.modelsListCommand(), a.modelsRouteCommand(), a.modelsStatsCommand(), a.modelsReportCommand(), a.modelsRunCommand(), a.modelsBudgetCommand())
 	return c
 }
 

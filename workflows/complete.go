@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -124,4 +125,13 @@ func StartComplete(ctx context.Context, c client.Client, in CompleteInput) (id, 
 	id = CompleteID(in.Call.Caller.WorkspaceID, in.Call.Key)
 	runID, existed, err = begin(ctx, c, Complete, in, client.StartWorkflowOptions{ID: id, StaticSummary: "ask a model: " + in.Call.Task})
 	return id, runID, existed, err
+}
+
+// CompleteAnswer waits for a call and returns its answer, or an error with why no model answered.
+func CompleteAnswer(ctx context.Context, c client.Client, id string) (*CompleteResult, error) {
+	var out CompleteResult
+	if err := c.GetWorkflow(ctx, id, "").Get(ctx, &out); err != nil {
+		return nil, errors.New(words(err))
+	}
+	return &out, nil
 }

@@ -86,7 +86,7 @@ output_usd_per_mtok = 2
 	}, 30*time.Second, 20*time.Millisecond, "%s", said)
 
 	token := strings.TrimSpace(string(s.run(t, "token")))
-	for _, stream := range []string{"false", "true"} {
+	ask := func(stream string) (int, string) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/v1/chat/completions",
 			strings.NewReader(`{"model":"auto","stream":`+stream+`,"messages":[{"role":"user","content":"What is wrong?"}],"max_tokens":100}`))
 		require.NoError(t, err)
@@ -96,12 +96,27 @@ output_usd_per_mtok = 2
 		body, err := io.ReadAll(response.Body)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
-		require.Equal(t, http.StatusOK, response.StatusCode, "%s", body)
-		require.Contains(t, string(body), "The disk is full.")
+		return response.StatusCode, string(body)
+	}
+	for _, stream := range []string{"false", "true"} {
+		status, body := ask(stream)
+		require.Equal(t, http.StatusOK, status, body)
+		require.Contains(t, body, "The disk is full.")
 	}
 	require.Eventually(t, func() bool {
 		out, err := s.try("models", "stats", "-o", "json")
 		return err == nil && strings.Contains(string(out), `"near/small"`)
 	}, 20*time.Second, 200*time.Millisecond, "%s", said)
 	require.Contains(t, string(s.run(t, "models", "list", "-o", "json")), `"near/small"`, "route_model knows what the gateway was configured with")
+
+	s.run(t, "models", "budget", "set", "0.000001", "--period", "day")
+	require.Contains(t, string(s.run(t, "models", "budget", "list")), "workspace")
+	for _, stream := range []string{"false", "true"} {
+		status, body := ask(stream)
+		require.Equal(t, http.StatusPaymentRequired, status, body)
+		require.Contains(t, body, "budget_exceeded")
+	}
+	s.run(t, "models", "budget", "remove", "--period", "day")
+	status, body := ask("false")
+	require.Equal(t, http.StatusOK, status, body)
 }
