@@ -72,3 +72,10 @@ call tartan.protect_space('tartan.knowledge_postings', 'writer', 'insert, delete
 insert into tartan.knowledge_postings (workspace_id, space_id, term, hash, frequency)
     select s.workspace_id, s.space_id, t.key, s.hash, t.value::int from tartan.knowledge_searchable s, jsonb_each(s.terms) t;
 alter table tartan.knowledge_searchable drop column terms;
+comment on table tartan.knowledge_searchable is 'Documents whose terms are in knowledge_postings.';
+comment on table tartan.knowledge_postings is 'Which documents have which terms: an inverted index.';
+comment on column tartan.knowledge_postings.workspace_id is 'The workspace it belongs to.';
+comment on column tartan.knowledge_postings.space_id is 'The space it belongs to.';
+comment on column tartan.knowledge_postings.term is 'Stem of a word, in lower case.';
+comment on column tartan.knowledge_postings.hash is 'The document.';
+comment on column tartan.knowledge_postings.frequency is 'How often it has the term, in the title twice as often.';

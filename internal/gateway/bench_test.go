@@ -216,7 +216,9 @@ func TestStreamsArriveWhole(t *testing.T) {
 	began := time.Now()
 	round(2000)
 	t.Logf("2000 streams in %s, then %d MB", time.Since(began).Round(time.Millisecond), p.rss(t))
-	require.Less(t, p.rss(t), 100)
+	if !racing {
+		require.Less(t, p.rss(t), 100)
+	}
 	soak, _ := time.ParseDuration(os.Getenv(soakVar))
 	for began = time.Now(); time.Since(began) < soak; {
 		round(2000)

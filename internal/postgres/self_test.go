@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -20,7 +21,6 @@ import (
 func TestTheSchemaIsUpgradedAndRolledBackByTheEngine(t *testing.T) {
 	t.Parallel()
 	_, versions := numbered(t)
-	newest := versions[len(versions)-1]
 	for name, version := range map[string]int{"the release before": versions[len(versions)-2], "an old release": 9} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -46,7 +46,7 @@ func TestTheSchemaIsUpgradedAndRolledBackByTheEngine(t *testing.T) {
 			before := content(t, conn)
 			plan, err := postgres.SelfPlan(ctx, db.URL, migrations.Files)
 			require.NoError(t, err)
-			require.Len(t, plan.Steps, newest-version)
+			require.Len(t, plan.Steps, len(versions)-1-slices.Index(versions, version), "numbers may have gaps")
 			mig := uuid.New()
 			require.NoError(t, self.Begin(ctx, mig, plan))
 			for i := range plan.Steps {

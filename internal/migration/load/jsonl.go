@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -28,7 +29,8 @@ func newJSONL(in io.Reader, options map[string]string) (*jsonReader, error) {
 		return nil, err
 	}
 	j := &jsonReader{window: newWindow(in, Position{Line: 1})}
-	for j.end-j.start < peeked {
+	// A first record that is longer is looked at whole: else the fields of all would be unknown.
+	for n := 0; n < peeked || n <= MaxRecord && bytes.IndexByte(j.rest(), '\n') < 0; n = j.end - j.start {
 		if err := j.fill(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
@@ -39,7 +41,12 @@ func newJSONL(in io.Reader, options map[string]string) (*jsonReader, error) {
 		j.use(3, 0)
 	}
 	seen := map[string]bool{}
+	looked := 0
 	for line := range bytes.Lines(j.rest()) {
+		if looked >= peeked {
+			break
+		}
+		looked += len(line)
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(line, &fields) != nil {
 			continue
@@ -118,7 +125,7 @@ func (j *jsonReader) read(raw []byte) string {
 		return "not a JSON object"
 	}
 	if j.only != nil {
-		for name := range fields {
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
 			if !j.only[name] {
 				return fmt.Sprintf("the field %q is in no earlier record and has no column", name)
 			}
