@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,11 +36,11 @@ var nativeAnswers = map[string]struct{ whole, cut string }{
 	},
 }
 
-func native(t *testing.T, dialect string, answer http.HandlerFunc) (provider.Provider, *int) {
+func native(t *testing.T, dialect string, answer http.HandlerFunc) (provider.Provider, *atomic.Int64) {
 	t.Helper()
-	asked := 0
+	asked := &atomic.Int64{}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked++
+		asked.Add(1)
 		answer(w, r)
 	}))
 	t.Cleanup(s.Close)
@@ -49,11 +50,11 @@ func native(t *testing.T, dialect string, answer http.HandlerFunc) (provider.Pro
 	if dialect == "anthropic" {
 		p, err := provider.NewAnthropic(c)
 		require.NoError(t, err)
-		return p, &asked
+		return p, asked
 	}
 	p, err := provider.NewGoogle(c)
 	require.NoError(t, err)
-	return p, &asked
+	return p, asked
 }
 
 func TestNativeAdapters(t *testing.T) {
@@ -86,7 +87,7 @@ func TestNativeAdapters(t *testing.T) {
 				var e *provider.Error
 				require.ErrorAs(t, err, &e)
 				require.Equal(t, class, e.Class, "%v", err)
-				require.Equal(t, 1, *asked, "the SDK tries again by itself")
+				require.EqualValues(t, 1, asked.Load(), "the SDK tries again by itself")
 				require.NotContains(t, err.Error(), key)
 				return e
 			}

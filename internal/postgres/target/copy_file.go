@@ -96,7 +96,7 @@ func (f *fileOrigin) run(ctx context.Context, after *batchEnd, emit func(*batch)
 		return err
 	}
 	defer c.Close()
-	for b := (&batch{}); ; b = b.like() {
+	for b := (&batch{}); ; {
 		for len(b.ends)+len(b.bad) < f.rows && len(b.data)+len(b.aux) < copyBytes {
 			record, err := r.Next()
 			if errors.Is(err, io.EOF) {
@@ -120,9 +120,11 @@ func (f *fileOrigin) run(ctx context.Context, after *batchEnd, emit func(*batch)
 		}
 		end := r.Position()
 		b.end = batchEnd{Offset: end.Offset, Line: end.Line}
+		next := b.like() // before b belongs to who writes it
 		if err := emit(b); err != nil {
 			return err
 		}
+		b = next
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,15 +14,36 @@ import (
 	"github.com/tartan-ai/tartan/internal/migration"
 )
 
-// sampled is how often the locks of a step are looked at. A step that changes the structure reads the catalogue before it commits, which
-// takes many times as long.
+// sampled is how often the locks of a step are looked at that runs outside a transaction.
 const sampled = 2 * time.Millisecond
 
-// watchLocks collects which locks the migration's session holds on tables of the user, until stop is called.
+// locksHeld are the locks on tables of the user that sessions hold, which the query goes on to choose.
+const locksHeld = `select n.nspname || '.' || c.relname, l.mode from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
+where l.granted and l.database = (select oid from pg_database where datname = current_database()) and c.relkind in ('r', 'p', 'm')
+  and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tartan_migrate', 'tartan_archive') and `
+
+// watchLocks collects which locks the migration's session holds on tables of the user, until stop is called: those of a transaction as
+// they are before it commits, and of what runs outside one as often as they are looked at.
 func (t *Target) watchLocks(ctx context.Context, mig uuid.UUID, s *migration.RehearsedStep) (stop func()) {
+	var mu sync.Mutex
+	seen := map[migration.Lock]bool{}
+	look := func(ctx context.Context, q querier, which string, args ...any) error {
+		rows, err := q.Query(ctx, locksHeld+which, args...)
+		if err != nil {
+			return err
+		}
+		var l migration.Lock
+		_, err = pgx.ForEachRow(rows, []any{&l.Table, &l.Mode}, func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			seen[migration.Lock{Table: l.Table, Mode: lockName(l.Mode)}] = true
+			return nil
+		})
+		return err
+	}
+	t.held = func(ctx context.Context, tx pgx.Tx) error { return look(ctx, tx, "a.pid = pg_backend_pid()") }
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
-	seen := map[migration.Lock]bool{}
 	go func() {
 		defer close(ended)
 		conn, err := t.connect(ctx)
@@ -30,18 +52,7 @@ func (t *Target) watchLocks(ctx context.Context, mig uuid.UUID, s *migration.Reh
 		}
 		defer conn.Close(context.WithoutCancel(ctx))
 		for sleep(ctx, sampled) == nil {
-			rows, err := conn.Query(ctx, `select n.nspname || '.' || c.relname, l.mode from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
-where a.datname = current_database() and a.application_name = $1 and l.granted and l.database = (select oid from pg_database where datname = current_database())
-  and c.relkind in ('r', 'p', 'm') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tartan_migrate', 'tartan_archive')`, "tartan migrate "+mig.String())
-			if err != nil {
-				return
-			}
-			var l migration.Lock
-			_, err = pgx.ForEachRow(rows, []any{&l.Table, &l.Mode}, func() error {
-				seen[migration.Lock{Table: l.Table, Mode: lockName(l.Mode)}] = true
-				return nil
-			})
-			if err != nil {
+			if look(ctx, conn, "a.datname = current_database() and a.application_name = $1", "tartan migrate "+mig.String()) != nil {
 				return
 			}
 		}
@@ -49,6 +60,7 @@ where a.datname = current_database() and a.application_name = $1 and l.granted a
 	return func() {
 		cancel()
 		<-ended
+		t.held = nil
 		// Reading rows for the catalogue and the like disturbs nobody.
 		for _, l := range slices.SortedFunc(maps.Keys(seen), func(a, b migration.Lock) int { return strings.Compare(a.Table+a.Mode, b.Table+b.Mode) }) {
 			if l.Mode != "ACCESS SHARE" {

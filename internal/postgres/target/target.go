@@ -82,6 +82,9 @@ type Target struct {
 	cfg     *pgx.ConnConfig
 	secret  string
 	version int // such as 150004
+
+	// held is called in the transaction of a step before it commits; nil does nothing.
+	held func(ctx context.Context, tx pgx.Tx) error
 }
 
 // Open reads the URL and looks whether the database can be migrated: Postgres 13 or later, on a direct or session connection.

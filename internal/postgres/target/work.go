@@ -159,7 +159,10 @@ func (w *work) transaction(ctx context.Context, limit time.Duration, options pgx
 			if err := w.timeouts(ctx, tx, limit); err != nil {
 				return err
 			}
-			return do(tx)
+			if err := do(tx); err != nil || w.t.held == nil {
+				return err
+			}
+			return w.t.held(ctx, tx)
 		})
 		if err == nil {
 			w.report(func(p *Progress) { p.Blockers, p.Phase, p.Attempt = nil, "", 0 })
