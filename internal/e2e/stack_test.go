@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -46,11 +47,29 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+// logged is what a child said so far.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // stack is one `tartan up` in a folder of its own.
 type stack struct {
 	dir string
 	cmd *exec.Cmd
-	log *bytes.Buffer
+	log *logged
 
 	token string // for MCP
 }
@@ -78,7 +97,7 @@ func newStack(t *testing.T) *stack {
 func (s *stack) up(t *testing.T) time.Duration {
 	t.Helper()
 	began := time.Now()
-	s.log = &bytes.Buffer{}
+	s.log = &logged{}
 	s.cmd = exec.Command(bin, "up", "--data-dir", s.dir, "--postgres-port", "0", "--temporal-port", "0", "--temporal-ui-port", "0", "--mcp-port", "0")
 	s.cmd.Stderr = s.log
 	s.cmd.Env = cleanEnv()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import time
 from typing import TYPE_CHECKING, Any, cast
@@ -67,7 +68,7 @@ class _Inbound(temporalio.worker.ActivityInboundInterceptor):
             for given in input.args:
                 if isinstance(given, Unreadable):
                     raise RefusedError(given.why)
-            async with _Heartbeat(info.heartbeat_timeout):
+            async with _Heartbeat(info.heartbeat_timeout, inspect.iscoroutinefunction(input.fn)):
                 result = await super().execute_activity(input)
             outcome = "completed"
         except GrantError as e:
@@ -102,8 +103,9 @@ class _Inbound(temporalio.worker.ActivityInboundInterceptor):
 class _Heartbeat:
     """Tells the server that the task is still worked on, so that one whose agent died is soon given to another."""
 
-    def __init__(self, timeout: timedelta | None) -> None:
+    def __init__(self, timeout: timedelta | None, on_loop: bool) -> None:
         self._every = timeout.total_seconds() / 3 if timeout else 0.0
+        self._on_loop = on_loop
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
@@ -117,7 +119,10 @@ class _Heartbeat:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._every)
-            temporalio.activity.heartbeat()
+            if self._on_loop:
+                temporalio.activity.heartbeat()
+            else:  # that of a function in a thread waits for the event loop, and would wait for itself here
+                await asyncio.to_thread(temporalio.activity.heartbeat)
 
 
 def _workspace(args: Sequence[object]) -> str | None:
