@@ -207,7 +207,7 @@ func eventually(t testing.TB, what string, ok func() bool) time.Duration {
 	t.Helper()
 	began := time.Now()
 	for !ok() {
-		require.Less(t, time.Since(began), 3*time.Minute, what)
+		require.Less(t, time.Since(began), 6*time.Minute, what)
 		time.Sleep(5 * time.Millisecond)
 	}
 	return time.Since(began)
