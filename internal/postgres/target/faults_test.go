@@ -130,12 +130,16 @@ func TestBlockersAreNamed(t *testing.T) {
 	require.NotEmpty(t, seen)
 	mu.Unlock()
 
+	gone := make(chan struct{})
 	go func() { // it goes while the step tries
+		defer close(gone)
 		time.Sleep(600 * time.Millisecond)
 		_, _ = holder.Exec(context.Background(), "rollback")
 	}()
 	plan.Settings.LockAttempts = 30
-	require.NoError(t, w.tgt.Apply(t.Context(), id, plan, 0, nil))
+	err = w.tgt.Apply(t.Context(), id, plan, 0, nil)
+	<-gone
+	require.NoError(t, err)
 }
 
 // A backfill that is interrupted again and again goes over each row once, from the last key, while others write.
