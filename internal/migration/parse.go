@@ -154,7 +154,7 @@ func lineOf(s Step) int {
 func statements(f File) ([]Statement, error) {
 	pieces, err := Scan(f.Text)
 	if err != nil {
-		return nil, inFile(f, err)
+		return nil, InFile(f, err)
 	}
 	var out []Statement
 	for _, p := range pieces {
@@ -169,7 +169,8 @@ func statement(f File, p Piece) Statement {
 	return Statement{SQL: strings.TrimRight(p.Text, " \t\r\n\f\v"), File: f.Name, Line: p.Line}
 }
 
-func inFile(f File, err error) error {
+// InFile puts the name of a file into a SyntaxError that has none; other errors are as they were.
+func InFile(f File, err error) error {
 	var s *SyntaxError
 	if errors.As(err, &s) && s.File == "" {
 		return &SyntaxError{f.Name, s.Line, s.Message}

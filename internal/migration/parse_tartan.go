@@ -105,7 +105,7 @@ func readTartan(p *Plan, files []File) error {
 		r.f, r.section = f, nil
 		pieces, err := Scan(f.Text)
 		if err != nil {
-			return inFile(f, err)
+			return InFile(f, err)
 		}
 		for i, piece := range pieces {
 			last := i == len(pieces)-1

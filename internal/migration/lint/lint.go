@@ -2,7 +2,6 @@ package lint
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 
 	"github.com/tartan-ai/tartan/internal/migration"
@@ -141,7 +140,7 @@ func checkForeign(p *migration.Plan, files []migration.File, o Options) (Report,
 func Text(f migration.File, o Options) ([]Finding, error) {
 	pieces, err := migration.Scan(f.Text)
 	if err != nil {
-		return nil, inFile(f, err)
+		return nil, migration.InFile(f, err)
 	}
 	o.Foreign = true
 	l := &linter{options: o}
@@ -158,14 +157,6 @@ func Text(f migration.File, o Options) ([]Finding, error) {
 	l.run(rules)
 	l.longNames([]migration.File{f})
 	return l.allowed([]migration.File{f}), nil
-}
-
-func inFile(f migration.File, err error) error {
-	var s *migration.SyntaxError
-	if errors.As(err, &s) && s.File == "" {
-		return &migration.SyntaxError{File: f.Name, Line: s.Line, Message: s.Message}
-	}
-	return err
 }
 
 func (l *linter) run(list []rule) {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import time
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from tartan_agent.manifest import Manifest
-
-log = logging.getLogger("tartan_agent")
 
 TASKS = Counter("tartan_agent_activities_total", "Activity tasks by their end.", ["agent", "activity", "outcome"])
 TOOK = Histogram(
