@@ -141,7 +141,7 @@ func (l *Library) countColumn(g uint32, c int, key uint64) (n uint32) {
 	s.parse = true
 	for _, i := range l.groups.at(int(g)).shapes {
 		r := l.records.at(int(i))
-		s.scan(l.texts.get(r.text, int(r.length)))
+		s.scan(l.texts.get(r.text))
 		if _, k, ok := s.column(c); ok && k == key {
 			n++
 		}
@@ -194,7 +194,7 @@ func (l *Library) widen(g uint32, i int, m mask, run *learning) {
 	keep := grp.shapes[:0]
 	for _, k := range grp.shapes {
 		r := l.records.at(int(k))
-		s.scan(l.texts.get(r.text, int(r.length)))
+		s.scan(l.texts.get(r.text))
 		if int(k) == i || s.with(&m) != id {
 			keep = append(keep, k)
 			continue

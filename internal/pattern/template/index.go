@@ -34,13 +34,20 @@ func (l *Library) Index() *Index {
 }
 
 // Recognise finds the pattern of a message and fills m. A message whose shape was learnt is known for sure; one with a new word
-// where the pattern has a slot is recognised with less confidence. It does not allocate once m.Values is large enough.
+// where the pattern has a slot is recognised with less confidence. It does not allocate once m was used twice
+// and m.Values is large enough.
 func (ix *Index) Recognise(message []byte, m *Match) bool {
-	s := ix.scanners.Get().(*scanner)
+	s := m.scan
+	if s == nil {
+		s = ix.scanners.Get().(*scanner)
+		if cap(m.Values) > 0 { // it was used before: it keeps the scanner, which is cheaper than the pool
+			m.scan = s
+		} else {
+			defer ix.scanners.Put(s)
+		}
+	}
 	s.glance(message)
-	ok := ix.match(s, message, m)
-	ix.scanners.Put(s)
-	return ok
+	return ix.match(s, message, m)
 }
 
 func (ix *Index) match(s *scanner, message []byte, m *Match) bool {
@@ -51,7 +58,7 @@ func (ix *Index) match(s *scanner, message []byte, m *Match) bool {
 			return true
 		}
 		m.Shape = r.id
-		ix.fill(s, m, *ix.views.at(int(r.group)), r.cluster)
+		ix.known(s, m, r)
 		m.Confidence = 1
 		return true
 	}
@@ -140,6 +147,16 @@ func confidence(open *mask, columns int) float64 {
 		}
 	}
 	return 1 - 0.5*float64(n)/float64(max(columns, 1))
+}
+
+// known fills m for a record, by way of its cluster only if it has to.
+func (ix *Index) known(s *scanner, m *Match, r *record) {
+	if r.plan == 0 {
+		ix.fill(s, m, *ix.views.at(int(r.group)), r.cluster)
+		return
+	}
+	m.Pattern = ix.patterns.at(int(r.pattern)).id()
+	m.take(s, *ix.plans.at(int(r.plan - 1)))
 }
 
 func (ix *Index) fill(s *scanner, m *Match, view *groupView, c uint32) {

@@ -23,9 +23,9 @@ type record struct {
 	cluster uint32 // in its group
 	group   uint32
 	pattern uint32
-	length  uint16
-	folded  bool // into record number cluster
-	askedOf bool // rules ask for values of it
+	plan    uint16 // the number + 1 of its cluster's plan; 0 if the cluster has to be asked
+	folded  bool   // into record number cluster
+	askedOf bool   // rules ask for values of it
 }
 
 // Library partitions shapes into patterns. It is not safe for concurrent use.
@@ -122,7 +122,7 @@ func NewLibrary(o Options) *Library {
 
 func (l *Library) text(i uint32) string {
 	r := l.records.at(int(i))
-	return string(l.texts.get(r.text, int(r.length)))
+	return string(l.texts.get(r.text))
 }
 
 // find returns the record with the id, folded or not, or -1.
@@ -257,8 +257,8 @@ func (l *Library) learn(s Shape, run *learning) int {
 	return i
 }
 
-// maxTextLen is what a record can hold.
-const maxTextLen = 1<<16 - 1
+// maxTextLen is what the arena takes.
+const maxTextLen = arenaBlock - 2
 
 const noPattern = ^uint32(0)
 
@@ -275,7 +275,7 @@ func (l *Library) groupOf(skel uint64) uint32 {
 
 // add records the shape that was just scanned in group g and marks the group dirty.
 func (l *Library) add(s Shape, g uint32, run *learning) int {
-	i := l.records.push(record{id: s.ID, proof: l.scan.proof(), text: l.texts.add(s.Text), length: uint16(len(s.Text)), group: g, pattern: noPattern})
+	i := l.records.push(record{id: s.ID, proof: l.scan.proof(), text: l.texts.add(s.Text), group: g, pattern: noPattern})
 	l.byID.insert(uint64(s.ID), i, func(i int) uint64 { return uint64(l.records.at(i).id) })
 	grp := l.groups.at(int(g))
 	grp.shapes = append(grp.shapes, uint32(i))

@@ -1,6 +1,9 @@
 package template
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // pages is a growing array whose snapshots share what has not changed since: a write copies its page first. A snapshot is
 // immutable and costs one pointer per page.
@@ -165,15 +168,17 @@ const (
 	arenaBlock = 1 << arenaBits
 )
 
-// add stores a text of at most 64 KiB and returns where it is.
+// add stores a text of at most maxTextLen bytes, behind its length, and returns where it is.
 func (a *arena) add(text string) uint32 {
-	if a.n&(arenaBlock-1)+len(text) > arenaBlock || a.n == 0 && len(a.blocks) == 0 || a.n>>arenaBits >= len(a.blocks) {
+	if a.n&(arenaBlock-1)+2+len(text) > arenaBlock || a.n == 0 && len(a.blocks) == 0 || a.n>>arenaBits >= len(a.blocks) {
 		a.n = len(a.blocks) << arenaBits
 		a.blocks = append(a.blocks, new([arenaBlock]byte))
 	}
 	at := a.n
-	copy(a.blocks[at>>arenaBits][at&(arenaBlock-1):], text)
-	a.n += len(text)
+	b := a.blocks[at>>arenaBits][at&(arenaBlock-1):]
+	binary.LittleEndian.PutUint16(b, uint16(len(text)))
+	copy(b[2:], text)
+	a.n += 2 + len(text)
 	return uint32(at)
 }
 
@@ -182,7 +187,8 @@ func (a *arena) snapshot() arena {
 	return arena{blocks: a.blocks[:len(a.blocks):len(a.blocks)], n: a.n}
 }
 
-func (a *arena) get(at uint32, n int) []byte {
-	o := int(at & (arenaBlock - 1))
-	return a.blocks[at>>arenaBits][o : o+n : o+n]
+func (a *arena) get(at uint32) []byte {
+	b := a.blocks[at>>arenaBits][at&(arenaBlock-1):]
+	n := 2 + int(binary.LittleEndian.Uint16(b))
+	return b[2:n:n]
 }

@@ -3,6 +3,7 @@ package template
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -273,6 +274,10 @@ func (l *Library) move(g uint32, run *learning) {
 	for _, i := range grp.shapes {
 		r := l.records.at(int(i))
 		now := view.clusters[r.cluster].pattern
+		if plan := shortPlan(view.clusters[r.cluster].plan); r.plan != plan {
+			l.records.edit(int(i)).plan = plan
+			r = l.records.at(int(i))
+		}
 		if r.pattern == now {
 			continue
 		}
@@ -287,6 +292,14 @@ func (l *Library) move(g uint32, run *learning) {
 		l.records.edit(int(i)).pattern = now
 	}
 	l.inherit(g, run)
+}
+
+// shortPlan is the plan of a cluster as its records keep it, so that a known line needs neither group nor cluster.
+func shortPlan(plan uint32) uint16 {
+	if plan >= math.MaxUint16 {
+		return 0
+	}
+	return uint16(plan + 1)
 }
 
 // lost notes that pattern before lost shapes to pattern now.

@@ -209,7 +209,7 @@ func (l *Library) succeed(k uint32, old *ruleSet, run *learning) {
 		if r.folded {
 			continue
 		}
-		s.scan(l.texts.get(r.text, int(r.length)))
+		s.scan(l.texts.get(r.text))
 		if slices.ContainsFunc(forms, func(m *matcher) bool { return m.match(&s, telling{any: true}, &at) }) {
 			run.lost(k, r.pattern, 1)
 		}
@@ -322,7 +322,7 @@ func (l *Library) bestOf(i uint32, s *scanner) *matcher {
 		return nil
 	}
 	r := l.records.at(int(i))
-	s.scan(l.texts.get(r.text, int(r.length)))
+	s.scan(l.texts.get(r.text))
 	return l.rules.best(s, telling{})
 }
 

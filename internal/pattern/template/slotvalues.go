@@ -299,7 +299,7 @@ func (c *Collector) Add(id ShapeID, p *values.Period) {
 func (ix *Index) shape(id ShapeID) (text []byte, plan uint32, ok bool) {
 	if i := ix.find(id); i >= 0 {
 		r := ix.records.at(i)
-		text = ix.texts.get(r.text, int(r.length))
+		text = ix.texts.get(r.text)
 		for r.folded {
 			r = ix.records.at(int(r.cluster))
 		}

@@ -268,7 +268,7 @@ func (t *Tally) absorbed(ix *Index) int {
 	if k := t.find(r.id); k >= 0 {
 		return t.resolve(k)
 	}
-	return t.insert(r.id, r.proof, slices.Clone(ix.texts.get(r.text, int(r.length))))
+	return t.insert(r.id, r.proof, slices.Clone(ix.texts.get(r.text)))
 }
 
 func (t *Tally) resolve(k int) int {

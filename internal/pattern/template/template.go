@@ -70,12 +70,14 @@ type Change struct {
 // Span is a range of bytes in a message.
 type Span struct{ Start, End int }
 
-// Match is the answer of Recognise. Values is reused by the next call with the same Match.
+// Match is the answer of Recognise. Values is reused by the next call with the same Match, so that a copy of a Match is for reading only.
 type Match struct {
 	Pattern    pattern.ID
 	Shape      ShapeID
 	Confidence float64 // 1 for a shape learnt before, less where a slot holds what it never held
 	Values     []Span  // one per slot of the pattern, in its order
+
+	scan *scanner // of who calls more than once
 }
 
 // Near is the pattern nearest to a line that has none.

@@ -82,7 +82,7 @@ func (l *Library) askAll(old *ruleSet) {
 			l.records.edit(i).askedOf = false
 		}
 		if !r.folded && len(l.rules.asking) > 0 {
-			s.scan(l.texts.get(r.text, int(r.length)))
+			s.scan(l.texts.get(r.text))
 			l.askOf(i, &s)
 		}
 	}
@@ -232,7 +232,7 @@ func (ix *Index) toldMatch(s *scanner, message []byte, record int, m *Match) boo
 	words := ix.scanners.Get().(*scanner)
 	defer ix.scanners.Put(words)
 	words.parse = true
-	words.scan(ix.texts.get(r.text, int(r.length)))
+	words.scan(ix.texts.get(r.text))
 	words.parse = false
 	var has [4]ask
 	know := telling{told: appendHas(has[:0], asks, s, message)}
@@ -251,7 +251,7 @@ func (ix *Index) toldMatch(s *scanner, message []byte, record int, m *Match) boo
 func (l *Library) proofOf(id ShapeID) (uint32, []byte) {
 	if i := l.find(id); i >= 0 {
 		r := l.records.at(i)
-		return r.proof, slices.Clone(l.texts.get(r.text, int(r.length)))
+		return r.proof, slices.Clone(l.texts.get(r.text))
 	}
 	t := l.told.shapes.at(l.told.find(id))
 	r := l.records.at(l.resolve(int(t.base)))
