@@ -170,6 +170,30 @@ func TestRecordMigrations(t *testing.T) {
 	s.save("migration_failed_in_contract", id)
 }
 
+// A rollback that is promised while the last step ends is done, though the step never learned of it: it ends as soon as it is promised.
+func TestMigrationIsStoppedInTheLastStep(t *testing.T) {
+	ctx := context.Background()
+	s := newStack(t)
+	s.worker()
+	s.database("shop", smallShop)
+	conn, err := pgx.Connect(ctx, s.server()+"/shop")
+	require.NoError(t, err)
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, "select pg_advisory_lock(7)")
+	require.NoError(t, err)
+	plan := smallPlan()
+	plan.Steps[2].Verify = statements("select pg_advisory_xact_lock(7) is not null as held")
+	id, _ := s.migrate("shop", plan, uuid.Nil)
+	eventually(t, "the last step waits", func() (waits bool) {
+		require.NoError(t, conn.QueryRow(ctx, "select exists (select from pg_locks where locktype = 'advisory' and objid = 7 and not granted)").Scan(&waits))
+		return waits
+	})
+	require.Nil(t, s.direct(id, workflows.UpdateRollback, s.caller))
+	_, err = conn.Exec(ctx, "select pg_advisory_unlock(7)")
+	require.NoError(t, err)
+	require.Contains(t, s.migrated(id, workflows.MigrationRolledBack).Why, "asked for by")
+}
+
 // The password of a target is neither in the history of its migration, nor in the log, nor in Tartan's database or bucket, even
 // where the target's own errors tell it.
 func TestMigrationKeepsSecrets(t *testing.T) {

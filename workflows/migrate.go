@@ -109,7 +109,11 @@ func Migrate(ctx workflow.Context, in MigrateInput) (*MigrateResult, error) {
 	if in.Undo {
 		return m.rollback(ctx, errStopped)
 	}
-	if err := m.forward(ctx); err != nil {
+	err := m.forward(ctx)
+	if err == nil && ctx.Err() != nil && workflow.GetVersion(ctx, "stopped in the last step", workflow.DefaultVersion, 1) > workflow.DefaultVersion {
+		err = errStopped // the step ended before it learned of it
+	}
+	if err != nil {
 		return m.rollback(ctx, err)
 	}
 	return m.finish(ctx)
