@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tartan-ai/tartan/internal/local"
@@ -141,9 +142,14 @@ func newKilling(t *testing.T) *killing {
 	return k
 }
 
+// exec runs a statement. The pool may hold sessions that a kill has ended: what was not sent to the server is sent again.
 func (k *killing) exec(sql string) {
 	k.t.Helper()
-	_, err := k.db.Pool.Exec(context.Background(), sql)
+	var err error
+	eventually(k.t, sql, func() bool {
+		_, err = k.db.Pool.Exec(context.Background(), sql)
+		return err == nil || !pgconn.SafeToRetry(err)
+	})
 	require.NoError(k.t, err)
 }
 
