@@ -83,6 +83,9 @@ type batch struct {
 	aux     []byte // of a file its rows as they stand, of a table their keys
 	bad     []rejection
 	end     batchEnd
+	// Of a batch whose bad rows were screened:
+	whole    *batch // as it was read
+	suspects []int  // rows of it that the table is to refuse
 }
 
 // place is where a row stands in its source.
@@ -167,6 +170,10 @@ type copying struct {
 	done     int64  // rows in the ledger
 	bad      int64  // in quarantine
 	batches  int
+	screens  bool // screen was made, or cannot be
+	screen   *screen
+	spoilt   bool // the last batch was screened and had bad rows: the next is taken to have some too
+	unsure   int  // batches that screening was no help with
 	last     *batchEnd
 	progress func(Progress)
 	report   Progress

@@ -21,6 +21,9 @@ import (
 // sifted is how many rows are tried at once in a batch that has bad ones.
 const sifted = 500
 
+// errTooMany says that a batch would have more bad rows than the plan allows.
+var errTooMany = errors.New("too many bad rows in a batch")
+
 // write copies a batch in one transaction with its row of the ledger. Where the database refuses a row, the bad ones are found first.
 func (c *copying) write(ctx context.Context, b *batch) (err error) {
 	b.ordinal = c.batches
@@ -33,11 +36,20 @@ func (c *copying) write(ctx context.Context, b *batch) (err error) {
 		if int64(len(b.bad))+c.bad > c.allowed {
 			return c.refuse(ctx, b)
 		}
-		err := c.commit(ctx, b)
+		var err error
+		if !c.spoilt {
+			err = c.commit(ctx, b)
+		}
+		if attempt == 1 && (c.spoilt || ofRow(err)) {
+			b, err = c.screened(ctx, b)
+		}
 		if err == nil {
 			break
 		}
-		if !ofRow(err) || attempt == 4 { // found bad rows can only be too few where others change what the rows depend on
+		if errors.Is(err, errTooMany) {
+			return c.refuse(ctx, b)
+		}
+		if !ofRow(err) && !errors.Is(err, errUnsure) || attempt == 4 { // found bad rows can only be too few where others change what the rows depend on
 			return fmt.Errorf("copy into %s: %w", c.table, err)
 		}
 		if err := c.sift(ctx, b); err != nil {
@@ -76,6 +88,12 @@ func (c *copying) commit(ctx context.Context, b *batch) error {
 			if tag.RowsAffected() != int64(len(b.ends)) {
 				return fmt.Errorf("%d of %d rows were taken: a trigger or a rule of the table leaves rows out", tag.RowsAffected(), len(b.ends))
 			}
+		}
+		if err := c.try(ctx, tx, b); err != nil {
+			return err
+		}
+		if int64(len(b.bad))+c.bad > c.allowed {
+			return errTooMany
 		}
 		if err := c.quarantine(ctx, tx, b); err != nil {
 			return err
@@ -141,9 +159,13 @@ var (
 // send copies rows as they are in a batch.
 func (c *copying) send(ctx context.Context, rows []byte) (pgconn.CommandTag, error) {
 	if c.from.format() == "text" {
-		return c.conn.PgConn().CopyFrom(ctx, bytes.NewReader(rows), c.into)
+		return c.copyText(ctx, rows, c.into)
 	}
 	return c.conn.PgConn().CopyFrom(ctx, io.MultiReader(bytes.NewReader(binaryStart), bytes.NewReader(rows), bytes.NewReader(binaryEnd)), c.into)
+}
+
+func (c *copying) copyText(ctx context.Context, rows []byte, into string) (pgconn.CommandTag, error) {
+	return c.conn.PgConn().CopyFrom(ctx, bytes.NewReader(rows), into)
 }
 
 // sift moves the bad rows of a batch out of it. It tries rows in a transaction that is taken back, so that the good ones are copied
@@ -173,17 +195,25 @@ func (c *copying) sift(ctx context.Context, b *batch) error {
 			ends, places = append(ends, len(data)), append(places, b.places[i])
 			continue
 		}
-		r, err := c.from.rejected(ctx, c.conn, b, i)
-		if err != nil {
+		if err := c.reject(ctx, b, b, i, bad[i]); err != nil {
 			return err
 		}
-		r.sqlstate, r.reason = bad[i].Code, bad[i].Message
-		if bad[i].Detail != "" {
-			r.reason += ". " + bad[i].Detail
-		}
-		b.bad = append(b.bad, r)
 	}
 	b.data, b.ends, b.places = data, ends, places
+	return nil
+}
+
+// reject adds a row of one batch to the bad ones of another, which may be the same.
+func (c *copying) reject(ctx context.Context, from, to *batch, row int, refused *pgconn.PgError) error {
+	r, err := c.from.rejected(ctx, c.conn, from, row)
+	if err != nil {
+		return err
+	}
+	r.sqlstate, r.reason = refused.Code, refused.Message
+	if refused.Detail != "" {
+		r.reason += ". " + refused.Detail
+	}
+	to.bad = append(to.bad, r)
 	return nil
 }
 
