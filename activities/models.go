@@ -37,11 +37,14 @@ type Decided struct {
 	Cached    *ModelResult      `json:"cached,omitempty"`
 }
 
-// DecideModel ranks the models that may answer, and looks into the cache.
+// DecideModel ranks the models that may answer, keeps the decision, and looks into the cache.
 func (m *Models) DecideModel(ctx context.Context, c ModelCall) (*Decided, error) {
 	plan, err := m.Engine.Decide(&c, m.Engine.Clock())
 	if err != nil {
 		return nil, modelFault("choose a model", err)
+	}
+	if err := m.Engine.Record(ctx, &c, &plan.Decision); err != nil {
+		return nil, modelFault("keep the decision", err)
 	}
 	out := &Decided{Decision: plan.Decision, Rungs: plan.Rungs, Providers: map[string]string{}}
 	for _, r := range plan.Rungs {

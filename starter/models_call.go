@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -19,6 +21,9 @@ import (
 	"github.com/tartan-ai/tartan/internal/routing"
 	"github.com/tartan-ai/tartan/workflows"
 )
+
+// callPatience is how long a call may take: three attempts of the longest kind.
+const callPatience = 36 * time.Minute
 
 // modelRun is what `tartan models run` asks for.
 type modelRun struct {
@@ -87,7 +92,13 @@ func (a *app) runModel(ctx context.Context, m modelRun, args []string) error {
 	if err != nil {
 		return err
 	}
-	got, err := workflows.CompleteAnswer(ctx, temporal, id)
+	got, failed, err := workflows.CompleteAnswer(ctx, temporal, id, callPatience)
+	switch {
+	case failed != nil:
+		err = errors.New(failed.Message)
+	case err == nil && got == nil:
+		err = fmt.Errorf("the call %s goes on", id)
+	}
 	if err != nil {
 		return &failure{code: codeFailure, what: "ask a model", why: err, next: "tartan models list, tartan models budget list"}
 	}

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -23,6 +22,9 @@ type CompleteInput struct {
 
 // CompleteResult is the answer.
 type CompleteResult = activities.ModelResult
+
+// complete is the name of the workflow type.
+const complete = "Complete"
 
 // attemptTimeout bounds one attempt: longer than the deadlines of a provider, shorter than a reservation lives.
 const attemptTimeout = 12 * time.Minute
@@ -127,11 +129,11 @@ func StartComplete(ctx context.Context, c client.Client, in CompleteInput) (id, 
 	return id, runID, existed, err
 }
 
-// CompleteAnswer waits for a call and returns its answer, or an error with why no model answered.
-func CompleteAnswer(ctx context.Context, c client.Client, id string) (*CompleteResult, error) {
-	var out CompleteResult
-	if err := c.GetWorkflow(ctx, id, "").Get(ctx, &out); err != nil {
-		return nil, errors.New(words(err))
-	}
-	return &out, nil
+// CompleteAnswer waits for the answer to a call. It returns nil without an error where the call goes on after the time given, and a Failure
+// where no model answered. The error is ErrNotFound or ErrUnavailable where these say more.
+func CompleteAnswer(ctx context.Context, c client.Client, id string, patience time.Duration) (*CompleteResult, *Failure, error) {
+	return resultOf[CompleteResult](ctx, c, id, patience)
 }
+
+// OverBudget reports whether a budget lacks the money; the message says which.
+func (f *Failure) OverBudget() bool { return f.Type == activities.BudgetExceeded }

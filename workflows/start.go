@@ -166,6 +166,7 @@ type Status struct {
 	Excised    *ExciseResult          `json:"excised,omitempty"`  // when Excise ended
 	Kept       *HousekeepingResult    `json:"kept,omitempty"`     // when Housekeeping completed
 	Migrated   *MigrateResult         `json:"migrated,omitempty"` // when Migrate ended
+	Answered   *CompleteResult        `json:"answered,omitempty"` // when Complete completed
 	Failure    *Failure               `json:"failure,omitempty"`  // when failed
 	StartedAt  time.Time              `json:"started_at"`
 	ClosedAt   *time.Time             `json:"closed_at,omitempty"`
@@ -204,7 +205,7 @@ func Describe(ctx context.Context, c client.Client, workflowID string) (Status, 
 	result := s.resultOf(info.GetType().GetName())
 	err = c.GetWorkflow(ctx, workflowID, s.RunID).GetWithOptions(ctx, result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
 	if err != nil {
-		s.Result, s.Trained, s.Edited, s.Change, s.Imported, s.Excised, s.Kept, s.Migrated = nil, nil, nil, nil, nil, nil, nil, nil
+		s.Result, s.Trained, s.Edited, s.Change, s.Imported, s.Excised, s.Kept, s.Migrated, s.Answered = nil, nil, nil, nil, nil, nil, nil, nil, nil
 	}
 	switch {
 	case err == nil:
@@ -245,6 +246,9 @@ func (s *Status) resultOf(kind string) any {
 	case editLibrary:
 		s.Edited = &EditLibraryResult{}
 		return s.Edited
+	case complete:
+		s.Answered = &CompleteResult{}
+		return s.Answered
 	}
 	s.Result = &ProcessPatternsResult{}
 	return s.Result

@@ -149,6 +149,9 @@ func (e *Engine) Decide(c *Call, now time.Time) (Plan, error) {
 		p.Rungs = append(p.Rungs, routing.Rung{Model: m.ID, ContextTokens: m.ContextTokens})
 	}
 	if len(p.Rungs) == 0 {
+		if !e.chats() {
+			return p, &Error{Class: routing.BadRequest, Reason: "no model is configured: name some in the file that TARTAN_MODELS names, for the workers and the gateway"}
+		}
 		return p, &Error{Class: routing.Transient, Reason: p.Decision.Reason}
 	}
 	return p, nil

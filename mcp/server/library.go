@@ -61,11 +61,10 @@ func (s *Server) newLibraryServer(all []tools.Tool) *mcpserver.MCPServer {
 }
 
 func describe(t *tools.Tool) mcp.Tool {
-	closed := false
 	return mcp.Tool{
 		Name: t.Name, Title: t.Title, Description: t.Description, RawInputSchema: t.Input, RawOutputSchema: t.Output,
 		Annotations: mcp.ToolAnnotation{
-			ReadOnlyHint: &t.ReadOnly, DestructiveHint: &t.Destructive, IdempotentHint: &t.Idempotent, OpenWorldHint: &closed,
+			ReadOnlyHint: &t.ReadOnly, DestructiveHint: &t.Destructive, IdempotentHint: &t.Idempotent, OpenWorldHint: &t.OpenWorld,
 		},
 	}
 }

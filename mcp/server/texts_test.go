@@ -124,7 +124,7 @@ func (k *stack) merge(t testing.TB, caller access.Caller, from, into pattern.ID)
 }
 
 // newDurable is newStack with a Temporal server and a worker.
-func newDurable(t *testing.T) *stack {
+func newDurable(t *testing.T, change ...func(*stack, *workers.Config)) *stack {
 	t.Helper()
 	folder := t.TempDir()
 	temporal, err := local.StartTemporal(context.Background(), local.TemporalOptions{
@@ -140,9 +140,11 @@ func newDurable(t *testing.T) *stack {
 	k := newStack(t, func(c *server.Config) { c.Temporal, c.Bucket = dialled, store })
 	ctx, cancel := context.WithCancel(context.Background())
 	worked := make(chan error, 1)
-	go func() {
-		worked <- workers.Run(ctx, workers.Config{Client: dialled, Pool: k.db.Pool, Bucket: store, Libraries: feed.NewLibraries(k.db.Pool, zap.NewNop()), Log: zap.NewNop()})
-	}()
+	config := workers.Config{Client: dialled, Pool: k.db.Pool, Bucket: store, Libraries: feed.NewLibraries(k.db.Pool, zap.NewNop()), Log: zap.NewNop()}
+	for _, fn := range change {
+		fn(k, &config)
+	}
+	go func() { worked <- workers.Run(ctx, config) }()
 	t.Cleanup(func() { cancel(); <-worked })
 	return k
 }

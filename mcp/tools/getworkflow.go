@@ -25,6 +25,7 @@ type workflowDetail struct {
 	Progress workflowProgress                 `json:"progress"`
 	Result   *workflows.ProcessPatternsResult `json:"result,omitempty"`
 	Trained  *trained                         `json:"trained,omitempty"`
+	Answer   string                           `json:"answer,omitempty"` // of a model
 	Error    string                           `json:"error,omitempty"`
 	Started  string                           `json:"started"`
 	Finished string                           `json:"finished,omitempty"`
@@ -149,6 +150,9 @@ func (s *Suite) ofStatus(t workflows.Status) workflowDetail {
 			LinesPerSec: int64(p.LinesPerSec), ChunksDone: p.ChunksDone, ChunksTotal: p.ChunksTotal,
 		}
 	}
+	if t.Answered != nil {
+		out.Answer = t.Answered.Text
+	}
 	if t.Failure != nil {
 		out.Error = cut(t.Failure.Message, 1000)
 	}
@@ -162,6 +166,9 @@ func (w workflowDetail) text() string {
 	text := fmt.Sprintf("%s: %s, %d new of %s", w.State, plural(int(w.Progress.Lines), "line"), w.Progress.NewPatterns, plural(int(w.Progress.Patterns), "pattern"))
 	if w.Trained != nil {
 		text = fmt.Sprintf("%s: version %d of the recogniser, %.3f of the left-out examples right", w.State, w.Trained.Version, w.Trained.Accuracy)
+	}
+	if w.Answer != "" {
+		text = w.State + ": " + cut(w.Answer, 2000)
 	}
 	if w.Error != "" {
 		text += "; " + w.Error

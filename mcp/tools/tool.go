@@ -31,13 +31,14 @@ type Result struct {
 type Attachment struct{ URI, Type, Text string }
 
 // Tool is one tool: what it is called, what it takes and gives, who may call it, and what it does to the world.
-// All of Tartan's tools work on a closed world: they reach nothing but Tartan's own stores.
+// Unless it says otherwise, a tool works on a closed world: it reaches nothing but Tartan's own stores.
 type Tool struct {
 	Name, Title, Description string
 	Role                     access.Role     // the least role that may call it
 	ReadOnly                 bool            // changes nothing
 	Destructive              bool            // may undo or remove something
 	Idempotent               bool            // the same call twice does what one does
+	OpenWorld                bool            // reaches what is not Tartan's, such as a model
 	Input, Output            json.RawMessage // JSON Schemas, compact
 
 	args   *arguments

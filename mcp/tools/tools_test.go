@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "write testdata instead of checking it")
 func definition(t *Tool, output bool) []byte {
 	d := map[string]any{
 		"name": t.Name, "title": t.Title, "description": t.Description, "inputSchema": t.Input,
-		"annotations": map[string]bool{"readOnlyHint": t.ReadOnly, "destructiveHint": t.Destructive, "idempotentHint": t.Idempotent, "openWorldHint": false},
+		"annotations": map[string]bool{"readOnlyHint": t.ReadOnly, "destructiveHint": t.Destructive, "idempotentHint": t.Idempotent, "openWorldHint": t.OpenWorld},
 	}
 	if output {
 		d["outputSchema"] = t.Output
@@ -90,7 +90,7 @@ func TestInventory(t *testing.T) {
 		t.Logf("%-16s %3d tokens, answer %3d", tool.Name, tokens(definition(&tool, false)), tokens(tool.Output))
 	}
 	t.Logf("all: %d tokens, instructions %d", whole, tokens([]byte(Instructions)))
-	require.LessOrEqual(t, whole, 11_500)
+	require.LessOrEqual(t, whole, 11_750)
 	require.LessOrEqual(t, tokens([]byte(Instructions)), 285)
 }
 
