@@ -133,9 +133,6 @@ func (e *Engine) Decide(c *Call, now time.Time) (Plan, error) {
 	if e.Quality != nil {
 		snapshot.Quality = e.Quality(c.Caller.WorkspaceID)
 	}
-	if snapshot.Quality == nil {
-		snapshot.Quality = routing.NewLearner(0)
-	}
 	// The bound of the input in bytes is for money; whether it fits is for the provider to say.
 	for i := range snapshot.Models {
 		if m := &snapshot.Models[i]; m.ContextTokens > 0 && req.InputTokens > m.ContextTokens && req.InputTokens/4 <= m.ContextTokens {
