@@ -140,7 +140,6 @@ func (e *Engine) Decide(c *Call, now time.Time) (Plan, error) {
 		}
 	}
 	p := Plan{Decision: routing.Decide(&snapshot, &req, now)}
-	probe(p.Decision.Ranked)
 	for _, choice := range p.Decision.Ranked {
 		m, _ := e.Registry.Model(choice.Model)
 		p.Rungs = append(p.Rungs, routing.Rung{Model: m.ID, ContextTokens: m.ContextTokens})
@@ -152,22 +151,6 @@ func (e *Engine) Decide(c *Call, now time.Time) (Plan, error) {
 		return p, &Error{Class: routing.Transient, Reason: p.Decision.Reason}
 	}
 	return p, nil
-}
-
-// probe puts a model first that failed lately and may be tried again, where it is the best but for that: without calls it
-// would never be found well. The breaker lets one call through, and the ladder has the others behind it.
-func probe(ranked []routing.Choice) {
-	best := 0
-	for i, c := range ranked {
-		if c.Score > ranked[best].Score {
-			best = i
-		}
-	}
-	if best > 0 && ranked[best].Health == string(routing.HalfOpen) {
-		chosen := ranked[best]
-		copy(ranked[1:best+1], ranked[:best])
-		ranked[0] = chosen
-	}
 }
 
 func needs(r *provider.Request) routing.Capability {

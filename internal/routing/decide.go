@@ -60,9 +60,29 @@ func Decide(s *Snapshot, req *Request, now time.Time) Decision {
 		}
 		return strings.Compare(a.Model, b.Model)
 	})
-	explore(s, req, &d)
+	if !probe(d.Ranked) {
+		explore(s, req, &d)
+	}
 	d.Reason = reason(req, &d)
 	return d
+}
+
+// probe puts a model first whose breaker is half open, where it is the best but for that: without calls it would never be found
+// well. Its breaker lets one call through, and the others are behind it.
+func probe(ranked []Choice) bool {
+	best := 0
+	for i, c := range ranked {
+		if c.Score > ranked[best].Score {
+			best = i
+		}
+	}
+	if ranked[best].Health != string(HalfOpen) {
+		return false
+	}
+	chosen := ranked[best]
+	copy(ranked[1:best+1], ranked[:best])
+	ranked[0] = chosen
+	return true
 }
 
 // rank puts a model whose breaker is half open behind those that are well.
@@ -187,6 +207,8 @@ func reason(req *Request, d *Decision) string {
 		return fmt.Sprintf("%s was taken to learn about it: %d outcomes so far, and it may cost %s.", first.Model, first.Outcomes, first.Worst.USD())
 	case len(d.Ranked) == 1:
 		return first.Model + " is the only model that may answer."
+	case first.Health == string(HalfOpen):
+		return first.Model + " scores best and is tried again after failures; next is " + d.Ranked[1].Model + "."
 	}
 	known := "by task, prompt and price"
 	if d.OutOfDomain {

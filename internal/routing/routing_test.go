@@ -274,6 +274,31 @@ func TestBreaker(t *testing.T) {
 	require.Equal(t, Open, Breaker{}.Record(Auth, now).State(now.Add(4*time.Minute)))
 }
 
+func TestTheBestIsTriedAgainAfterFailures(t *testing.T) {
+	b := Breaker{}
+	for range failuresToOpen {
+		b = b.Record(Transient, noon)
+	}
+	now := noon.Add(firstPause)
+	decide := func(failed string, b Breaker, id int) Decision {
+		s := Snapshot{Models: registry(), Health: map[string]Health{failed: {Breaker: b}}, Seed: 3}
+		return Decide(&s, &Request{ID: fmt.Sprint(id), Needs: Chat, InputTokens: 500, Explore: 1_000_000}, now)
+	}
+	trying, ok := b.Allow(now)
+	require.True(t, ok)
+	for id := range 200 { // some of them would explore
+		d := decide("a/small", b, id)
+		require.Equal(t, "a/small", d.Ranked[0].Model, "the cheapest failed, and is tried again first")
+		require.Equal(t, "b/large", d.Ranked[1].Model)
+		require.False(t, d.Explored)
+		require.Contains(t, d.Reason, "tried again after failures")
+		require.Equal(t, "a/small", decide("b/large", b, id).Ranked[0].Model, "one that is not the best waits behind those that are well")
+		d = decide("a/small", trying, id)
+		require.Len(t, d.Ranked, 1, "while one call tries, the others go elsewhere")
+		require.Equal(t, "b/large", d.Ranked[0].Model)
+	}
+}
+
 func TestLatencyMovesAndFades(t *testing.T) {
 	var h Health
 	for i := range 50 {
