@@ -212,3 +212,49 @@ func TestWhoMayWriteTheLedger(t *testing.T) {
 	})
 	require.ErrorIs(t, err, postgres.ErrDenied, "what was spent is nobody's to write")
 }
+
+// Connections that died while they were idle are found out before a call is reserved on them, so that no caller sees it.
+func TestReservingGoesOnAfterTheDatabaseDroppedItsConnections(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	caller := db.Workspace(t, "acme")
+	setBudget(t, db, caller, "workspace", "", 100)
+	pool, err := postgres.Open(t.Context(), db.URL)
+	require.NoError(t, err)
+	defer pool.Close()
+	conn, err := pgx.Connect(t.Context(), db.URL) // is not called tartan, and so not ended
+	require.NoError(t, err)
+	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // only closes
+	for round := range 3 {
+		var wg sync.WaitGroup
+		for range 8 { // several connections, on each the statement more than once
+			wg.Go(func() {
+				for range 3 {
+					r, err := postgres.Reserve(t.Context(), pool, postgres.Spend{Caller: caller, Key: uuid.NewString(), Model: "a/b", Worst: 1, Sent: true, Live: time.Minute})
+					if err == nil {
+						err = postgres.Settle(t.Context(), pool, postgres.Settlement{Call: r.Call})
+					}
+					if err != nil {
+						t.Error(round, err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		// A backend that was told to end answers for a moment more; only what is dead for sure is found out by beginning.
+		const others = " from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and application_name = 'tartan'"
+		require.Eventually(t, func() bool {
+			var left int
+			_, err := conn.Exec(t.Context(), "select pg_terminate_backend(pid)"+others)
+			require.NoError(t, err)
+			require.NoError(t, conn.QueryRow(t.Context(), "select count(*)"+others).Scan(&left))
+			return left == 0
+		}, 20*time.Second, 20*time.Millisecond)
+	}
+	b := budgets(t, db, caller)["workspace"]
+	require.Zero(t, b.Reserved)
+	require.Zero(t, b.Spent)
+	var calls int
+	require.NoError(t, db.Pool.QueryRow(t.Context(), "select count(*) from tartan.model_calls where state = 'settled'").Scan(&calls))
+	require.Equal(t, 3*8*3, calls)
+}
