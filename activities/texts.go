@@ -101,6 +101,21 @@ func (t *Texts) EmbedTexts(ctx context.Context, in ExtractInput) (*Extracted, er
 	return out, nil
 }
 
+// vectors embeds different texts, which come with how often they occurred, in the order of the texts.
+func (t *Texts) vectors(ctx context.Context, counts map[string]int64) (texts []cluster.Text, embedder string, err error) {
+	e, all := t.embedder(), slices.Sorted(maps.Keys(counts))
+	for part := range slices.Chunk(all, embedBatch) {
+		vectors, err := e.Embed(ctx, part)
+		if err != nil {
+			return nil, "", err
+		}
+		for i, v := range vectors {
+			texts = append(texts, cluster.Text{Text: part[i], Count: counts[part[i]], Vector: v})
+		}
+	}
+	return texts, e.Name(), nil
+}
+
 // read counts the different texts of a range.
 func (t *Texts) read(ctx context.Context, in ExtractInput, out *Extracted) (map[string]int64, error) {
 	from := max(in.Start-1, 0)

@@ -16,11 +16,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tartan-ai/tartan/activities"
+	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/bucket"
 	"github.com/tartan-ai/tartan/internal/completion"
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/migration"
 	"github.com/tartan-ai/tartan/internal/pattern/embed"
+	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/internal/provider"
 	"github.com/tartan-ai/tartan/internal/telemetry"
 	"github.com/tartan-ai/tartan/internal/vet"
@@ -71,14 +73,37 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	cfg.Log.Info("worker started", zap.Strings(telemetry.KeyTaskQueue, []string{workflows.TaskQueue, activities.QueueFeatures, activities.QueuePattern, activities.QueueKnowledge, activities.QueueMigrate}))
+	stopFeeding := cfg.observe(ctx)
 	select {
 	case <-ctx.Done():
 	case err = <-fatal:
 		err = fmt.Errorf("run worker: %w", err)
 	}
+	stopFeeding()
 	stop(workers)
 	cfg.Log.Info("worker stopped")
 	return err
+}
+
+// observe feeds batches of observations to the workflows that analyse them, until ctx ends or the returned function is called.
+func (cfg Config) observe(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	observations := &feed.Observations{Pool: cfg.Pool, Log: cfg.Log.Named("observations"), Start: func(ctx context.Context, b postgres.ObservationBatch) error {
+		within, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		return workflows.StartObservations(within, cfg.Client, workflows.AnalyzeObservationsInput{
+			Caller: access.Caller{WorkspaceID: b.WorkspaceID}, BatchID: b.ID, Library: b.Library, First: b.First, Last: b.Last,
+		})
+	}}
+	go func() {
+		defer close(done)
+		_ = observations.Run(ctx) // ends with ctx
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // start starts the workers of all queues as soon as Temporal answers; none and no error when ctx ended before.
@@ -155,6 +180,7 @@ func (cfg Config) workers(fatal chan<- error) []worker.Worker {
 	patterns.RegisterActivity(&activities.Patterns{Pool: cfg.Pool, Bucket: cfg.Bucket, Libraries: cfg.Libraries})
 	patterns.RegisterActivity(&activities.Edits{Pool: cfg.Pool, Libraries: cfg.Libraries})
 	patterns.RegisterActivity(texts)
+	patterns.RegisterActivity(&activities.Observations{Pool: cfg.Pool, Bucket: cfg.Bucket, Libraries: cfg.Libraries, Embedder: cfg.Embedder})
 
 	knowledge := worker.New(cfg.Client, activities.QueueKnowledge, cfg.agent(cfg.Concurrency+2, onFatal))
 	knowledge.RegisterActivity(&activities.Knowledge{Pool: cfg.Pool, Bucket: cfg.Bucket, Checker: vet.New(cfg.Bucket)})

@@ -167,6 +167,7 @@ type Status struct {
 	Kept       *HousekeepingResult    `json:"kept,omitempty"`     // when Housekeeping completed
 	Migrated   *MigrateResult         `json:"migrated,omitempty"` // when Migrate ended
 	Answered   *CompleteResult        `json:"answered,omitempty"` // when Complete completed
+	Analyzed   *activities.Analyzed   `json:"analyzed,omitempty"` // when AnalyzeObservations completed
 	Failure    *Failure               `json:"failure,omitempty"`  // when failed
 	StartedAt  time.Time              `json:"started_at"`
 	ClosedAt   *time.Time             `json:"closed_at,omitempty"`
@@ -205,7 +206,7 @@ func Describe(ctx context.Context, c client.Client, workflowID string) (Status, 
 	result := s.resultOf(info.GetType().GetName())
 	err = c.GetWorkflow(ctx, workflowID, s.RunID).GetWithOptions(ctx, result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
 	if err != nil {
-		s.Result, s.Trained, s.Edited, s.Change, s.Imported, s.Excised, s.Kept, s.Migrated, s.Answered = nil, nil, nil, nil, nil, nil, nil, nil, nil
+		s.Result, s.Trained, s.Edited, s.Change, s.Imported, s.Excised, s.Kept, s.Migrated, s.Answered, s.Analyzed = nil, nil, nil, nil, nil, nil, nil, nil, nil, nil
 	}
 	switch {
 	case err == nil:
@@ -243,6 +244,9 @@ func (s *Status) resultOf(kind string) any {
 	case migrateWorkflow:
 		s.Migrated = &MigrateResult{}
 		return s.Migrated
+	case analyzeObservations:
+		s.Analyzed = &activities.Analyzed{}
+		return s.Analyzed
 	case editLibrary:
 		s.Edited = &EditLibraryResult{}
 		return s.Edited

@@ -30,6 +30,7 @@ func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(CallAgent)
 	r.RegisterWorkflow(Migrate)
 	r.RegisterWorkflow(Complete)
+	r.RegisterWorkflow(AnalyzeObservations)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.

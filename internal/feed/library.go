@@ -394,6 +394,16 @@ func (h *held) lockToLearn(ctx context.Context) error {
 	return wait(ctx, h.gate) // a refresh; it ends
 }
 
+// Learned is the index of a library with what is being learned, for who learns: between a Learn that succeeded and Committed or Forget. It is nil
+// where the library was dropped meanwhile.
+func (l *Libraries) Learned(libraryID uuid.UUID) *template.Index {
+	h := (*l.held.Load())[libraryID]
+	if h == nil || !h.learning.Load() || h.lib == nil {
+		return nil
+	}
+	return h.lib.Index()
+}
+
 // Committed publishes what was learned: the transaction has committed at the revision.
 func (l *Libraries) Committed(libraryID uuid.UUID, revision int64) {
 	h := (*l.held.Load())[libraryID]

@@ -161,6 +161,7 @@ func fill(t testing.TB, db *testdb.DB, caller access.Caller) postgres.Library {
 	}))
 	fillSpace(t, db, caller, postgres.Space{Name: "ops"})
 	fillModels(t, db, caller)
+	fillObservations(t, db, caller, lib)
 	setBudget(t, db, caller, "workspace", "", 1000)
 	call, err := postgres.Reserve(t.Context(), db.Pool, postgres.Spend{Caller: caller, Key: "fill", Model: "a/b", Worst: 1, Sent: true, Live: time.Hour, Durable: true})
 	require.NoError(t, err)

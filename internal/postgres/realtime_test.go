@@ -44,10 +44,10 @@ func TestRealtimeChanges(t *testing.T) {
 		}
 	}
 	require.Equal(t, 4, seen["I tartan.patterns"], "three mined and a class of series: %v", seen)
-	for _, change := range []string{"U tartan.patterns", "I tartan.pattern_versions", "I tartan.pattern_aliases", "U tartan.libraries", "I tartan.runs", "U tartan.runs"} {
+	for _, change := range []string{"U tartan.patterns", "I tartan.pattern_versions", "I tartan.pattern_aliases", "U tartan.libraries", "I tartan.runs", "U tartan.runs", "I tartan.observation_matches", "I tartan.observation_quarantine"} {
 		require.NotZero(t, seen[change], "%s in %v", change, seen)
 	}
 	for change := range seen {
-		require.NotContains(t, []string{"tartan.shapes", "tartan.pattern_counts", "tartan.examples", "tartan.outbox", "tartan.members"}, change[2:])
+		require.NotContains(t, []string{"tartan.shapes", "tartan.pattern_counts", "tartan.examples", "tartan.outbox", "tartan.members", "tartan.observations"}, change[2:])
 	}
 }

@@ -153,6 +153,11 @@ func TestRolesMayWrite(t *testing.T) {
 		"model_results":    {nobody, nobody, nobody},
 		"model_cache":      {nobody, nobody, nobody},
 
+		"observations":           {nobody, nobody, access.Admin}, // but what was observed, by editors
+		"observation_batches":    {nobody, nobody, nobody},
+		"observation_matches":    {nobody, nobody, nobody},
+		"observation_quarantine": {nobody, nobody, nobody},
+
 		"target_migrations": {access.Operator, access.Operator, nobody},
 
 		"knowledge_spaces":        {access.Editor, access.Admin, nobody},

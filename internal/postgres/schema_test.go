@@ -135,6 +135,13 @@ var rows = map[int][]string{
 		`insert into tartan.model_results (workspace_id, key, model, cost_micros, answer) select id, 'k', 'a/b', 9, '{}' from tartan.workspaces`,
 		`insert into tartan.model_cache (workspace_id, key, scope, model, answer, expires_at) select id, repeat('0', 64), repeat('0', 64), 'a/b', '{}', now() from tartan.workspaces`,
 	},
+	27: {
+		`insert into tartan.observations (workspace_id, library, body, batch_id, state) select id, 'app', 'x', id, 'matched' from tartan.workspaces`,
+		`insert into tartan.observation_batches (workspace_id, library, first_id, last_id, observations) select id, 'app', 1, 1, 1 from tartan.workspaces`,
+		`insert into tartan.observation_matches (workspace_id, observation_id, library_id, library, verdict, confidence, observed_at, workflow_id)
+			select o.workspace_id, o.id, l.id, l.name, 'unknown', 0, now(), 'x' from tartan.observations o, tartan.libraries l`,
+		`insert into tartan.observation_quarantine (workspace_id, observation_id, library, code, reason, workflow_id) select workspace_id, id, library, 'x', 'y', 'z' from tartan.observations`,
+	},
 	10: {`insert into tartan.sequence_reports (workspace_id, library_id, workflow_id, revision, sources, lines, events, report)
 		select workspace_id, id, 'sequences/x', 1, 1, 2, 2, '{}' from tartan.libraries`},
 }
