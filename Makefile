@@ -54,6 +54,10 @@ test-go: ## the Go tests with the race detector, against real servers
 writers: ## sixteen writers, 5,000 proposals, and kills of everything
 	$(GO) test -v -timeout 3h -run TestWritersThroughKills ./internal/e2e -proposals 5000
 
+.PHONY: observations
+observations: ## 100,000 observations inserted, and kills of everything
+	$(GO) test -v -timeout 3h -run TestObservationsThroughKills ./internal/e2e -observations 100000
+
 .PHONY: test-tools
 test-tools: ## the tests of the linter; those of internal/local build and run devserver/
 	cd tools && $(GO) vet ./... && $(GO) test ./...

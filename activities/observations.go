@@ -131,19 +131,19 @@ func (o *Observations) finish(ctx context.Context, in AnalyzeInput, rows []postg
 }
 
 // finishWith writes what became of the observations, after learn, which may be nil, in the same transaction.
-func (o *Observations) finishWith(ctx context.Context, in AnalyzeInput, s *sorted, learn func(pgx.Tx) (fresh int, err error)) (out *Analyzed, err error) {
+func (o *Observations) finishWith(ctx context.Context, in AnalyzeInput, s *sorted, learn func(pgx.Tx) (postgres.Counted, error)) (out *Analyzed, err error) {
 	err = postgres.AsService(ctx, o.Pool, func(tx pgx.Tx) error {
 		b, err := postgres.LockBatch(ctx, tx, in.batch(), s.all)
 		if err != nil {
 			return err
 		}
-		fresh := 0
+		var counted postgres.Counted
 		if learn != nil && len(s.good) > 0 {
-			if fresh, err = learn(tx); err != nil {
+			if counted, err = learn(tx); err != nil {
 				return err
 			}
 		}
-		done, err := postgres.FinishObservations(ctx, tx, b, activity.GetInfo(ctx).WorkflowExecution.ID, s.matches, s.faults, fresh)
+		done, err := postgres.FinishObservations(ctx, tx, b, activity.GetInfo(ctx).WorkflowExecution.ID, s.matches, s.faults, counted)
 		out = analyzed(done)
 		return err
 	})
@@ -170,26 +170,26 @@ func (o *Observations) mineObserved(ctx context.Context, in AnalyzeInput, s *sor
 	}
 	defer leave()
 	learnt, revision := false, int64(0)
-	out, err := o.finishWith(ctx, in, s, func(tx pgx.Tx) (int, error) {
+	out, err := o.finishWith(ctx, in, s, func(tx pgx.Tx) (c postgres.Counted, err error) {
 		lib, err := postgres.LockLibrary(ctx, tx, s.lib.ID)
 		if err != nil {
-			return 0, err
+			return c, err
 		}
 		change, err := o.Libraries.Learn(ctx, tx, lib, shapes(counted))
 		if err != nil {
-			return 0, err
+			return c, err
 		}
 		learnt = true
 		index := o.Libraries.Learned(lib.ID)
 		if index == nil {
-			return 0, postgres.ErrBatchChanged // the library was dropped from memory: once more
+			return c, postgres.ErrBatchChanged // the library was dropped from memory: once more
 		}
 		var fresh map[pattern.ID]bool
 		if fresh, revision, err = save(ctx, tx, lib, counted, change); err != nil {
-			return 0, err
+			return c, err
 		}
 		s.match(index, fresh)
-		return len(fresh), nil
+		return postgres.Counted{Library: lib.ID, NewPatterns: len(fresh)}, nil
 	})
 	switch {
 	case learnt && err != nil:

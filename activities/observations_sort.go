@@ -260,23 +260,23 @@ func (o *Observations) clusterObserved(ctx context.Context, in AnalyzeInput, s *
 	if err != nil {
 		return nil, typed("embed texts", err)
 	}
-	return o.finishWith(ctx, in, s, func(tx pgx.Tx) (int, error) {
+	return o.finishWith(ctx, in, s, func(tx pgx.Tx) (c postgres.Counted, err error) {
 		lib, err := postgres.LockLibrary(ctx, tx, s.lib.ID)
 		if err != nil {
-			return 0, err
+			return c, err
 		}
 		known, err := t.known(ctx, tx, lib, embedder)
 		if err != nil {
-			return 0, err
+			return c, err
 		}
 		grouped := bounded(cluster.Assign(known, texts, TextOptions{}.threshold()), len(known))
 		change, counted := countTexts(texts, grouped, time.Now())
 		fresh, revision, err := save(ctx, tx, lib, counted, change)
 		if err != nil {
-			return 0, err
+			return c, err
 		}
 		s.matchTexts(texts, grouped, fresh)
-		return len(fresh), postgres.SaveTextClusters(ctx, tx, lib, revision, embedder, touched(grouped))
+		return postgres.Counted{Library: lib.ID, NewPatterns: len(fresh)}, postgres.SaveTextClusters(ctx, tx, lib, revision, embedder, touched(grouped))
 	})
 }
 

@@ -53,13 +53,15 @@ create table tartan.observation_batches (
     matched      int not null default 0,
     quarantined  int not null default 0,
     new_patterns int not null default 0,
+    counted_in   uuid,
     created_at   timestamptz not null default now(),
     closed_at    timestamptz,
     primary key (workspace_id, id),
     constraint observation_batches_counts check (observations > 0 and matched >= 0 and quarantined >= 0 and matched + quarantined <= observations)
 );
+create index observation_batches_counted_in_idx on tartan.observation_batches (counted_in);
 create index observation_batches_open_idx on tartan.observation_batches (workspace_id, library) where closed_at is null;
-comment on table tartan.observation_batches is 'Ledger: observations that one workflow analyses together. Its numbers are written in the transaction that writes the matches.';
+comment on table tartan.observation_batches is 'Ledger: observations that one workflow analyses together. Its numbers are written in the transaction that writes the matches, and what was counted stays here when observations are deleted.';
 comment on column tartan.observation_batches.workspace_id is 'The workspace it belongs to.';
 comment on column tartan.observation_batches.id is 'Part of the Workflow ID.';
 comment on column tartan.observation_batches.library is 'Name of the library.';
@@ -69,6 +71,7 @@ comment on column tartan.observation_batches.observations is 'How many were clai
 comment on column tartan.observation_batches.matched is 'How many were matched.';
 comment on column tartan.observation_batches.quarantined is 'How many were quarantined.';
 comment on column tartan.observation_batches.new_patterns is 'Patterns that the library did not have before.';
+comment on column tartan.observation_batches.counted_in is 'The library whose lines the matched ones are counted in; null before, and for series, which are not counted.';
 comment on column tartan.observation_batches.created_at is 'When it was claimed.';
 comment on column tartan.observation_batches.closed_at is 'When nothing of it was left; null before.';
 call tartan.protect('tartan.observation_batches', 'admin', '');

@@ -112,7 +112,7 @@ func TestObservationsOfEveryKind(t *testing.T) {
 	w.observe("desk", "one", "body", "'the printer has no paper'")
 	w.observe("desk", "same", "body", "'the printer has no paper'")
 	w.observe("turbines", "early", "series", "array[1,2,3]")
-	w.observe("turbines", "nan", "series", "array[1,'NaN',3]")
+	w.observe("turbines", "nan", "series", "array[1,'NaN',3]::float8[]")
 	w.observe("turbines", "square", "series", "array[[1,2],[3,4]]")
 	w.finishObserved(nil)
 	require.Equal(t, map[string]string{

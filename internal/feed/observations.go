@@ -25,7 +25,6 @@ const (
 	restartEvery  = 2 * time.Second
 	restartAfter  = 5 * time.Second // a batch that is open for so long may have lost its workflow
 	restartAtOnce = 64
-	keepBatches   = 7 * 24 * time.Hour
 )
 
 // Run works until ctx ends, and returns ctx's error. It outlives restarts of the database and of whatever Start needs.
@@ -57,7 +56,7 @@ func (o *Observations) follow(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, "listen "+postgres.ObserveChannel); err != nil {
 		return err
 	}
-	var restart, trim time.Time
+	var restart time.Time
 	for {
 		if err := o.claim(ctx); err != nil {
 			return err
@@ -67,12 +66,6 @@ func (o *Observations) follow(ctx context.Context) error {
 				return err
 			}
 			restart = now.Add(restartEvery)
-		}
-		if now := time.Now(); now.After(trim) {
-			if err := postgres.AsService(ctx, o.Pool, func(tx pgx.Tx) error { return postgres.TrimBatches(ctx, tx, now.Add(-keepBatches)) }); err != nil {
-				return err
-			}
-			trim = now.Add(trimEvery)
 		}
 		nap, cancel := context.WithTimeout(ctx, observePoll)
 		_, err := conn.WaitForNotification(nap)

@@ -47,7 +47,8 @@ var checks = []string{
 	`select format('the library has %s lines, its shapes %s and its ledger %s', l.lines, s.n, c.n)
 	from tartan.libraries l,
 		lateral (select coalesce(sum(lines), 0) as n from tartan.shapes where library_id = l.id) s,
-		lateral (select coalesce(sum(c.lines), 0) as n from tartan.chunks c join tartan.sources o on o.id = c.source_id where o.library_id = l.id) c
+		lateral (select (select coalesce(sum(c.lines), 0) from tartan.chunks c join tartan.sources o on o.id = c.source_id where o.library_id = l.id)
+			+ (select coalesce(sum(b.matched), 0) from tartan.observation_batches b where b.counted_in = l.id) as n) c
 	where l.id = $1 and (l.lines <> s.n or l.lines <> c.n)`,
 
 	`select format('the library has %s shapes, %s patterns and %s other lines, and really %s, %s and %s', l.shapes, l.patterns, l.other_lines, s.n, p.n, o.n)

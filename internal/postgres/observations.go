@@ -155,12 +155,6 @@ func OpenBatches(ctx context.Context, q Querier, since time.Duration, limit int)
 	return found, nil
 }
 
-// TrimBatches deletes batches that were closed before the time.
-func TrimBatches(ctx context.Context, q Querier, before time.Time) error {
-	_, err := q.Exec(ctx, `delete from tartan.observation_batches where closed_at < $1`, before)
-	return known(err)
-}
-
 // ClaimedObservations returns those observations of a batch, with ids in a range, that are not yet matched or quarantined.
 func ClaimedObservations(ctx context.Context, q Querier, b ObservationBatch) ([]Observation, error) {
 	rows, _ := q.Query(ctx, `
@@ -208,9 +202,15 @@ func LockBatch(ctx context.Context, tx pgx.Tx, b ObservationBatch, expected []Ob
 	return locked, nil
 }
 
+// Counted says in which library matches were counted, if in any, and how many patterns that did not have before.
+type Counted struct {
+	Library     uuid.UUID
+	NewPatterns int
+}
+
 // FinishObservations writes what became of observations that LockBatch locked, adds it to the batch, closes that when nothing is left of it,
 // and returns it.
-func FinishObservations(ctx context.Context, tx pgx.Tx, b ObservationBatch, workflowID string, matches []ObservationMatch, faults []ObservationFault, newPatterns int) (ObservationBatch, error) {
+func FinishObservations(ctx context.Context, tx pgx.Tx, b ObservationBatch, workflowID string, matches []ObservationMatch, faults []ObservationFault, counted Counted) (ObservationBatch, error) {
 	err := insertMatches(ctx, tx, b, workflowID, matches)
 	if err == nil {
 		err = insertFaults(ctx, tx, b, workflowID, faults)
@@ -220,8 +220,9 @@ func FinishObservations(ctx context.Context, tx pgx.Tx, b ObservationBatch, work
 	}
 	out, err := one(ctx, tx, pgx.RowToStructByPos[ObservationBatch], `
 		update tartan.observation_batches b set matched = matched + $3, quarantined = quarantined + $4, new_patterns = new_patterns + $5,
+			counted_in = coalesce(nullif($6::uuid, `+zeroUUID+`), counted_in),
 			closed_at = case when exists (select from tartan.observations o where o.batch_id = b.id and o.state = 'claimed') then null else coalesce(closed_at, clock_timestamp()) end
-		where workspace_id = $1 and id = $2 returning `+batchColumns, b.WorkspaceID, b.ID, len(matches), len(faults), newPatterns)
+		where workspace_id = $1 and id = $2 returning `+batchColumns, b.WorkspaceID, b.ID, len(matches), len(faults), counted.NewPatterns, counted.Library)
 	if err == nil && out.ClosedAt != nil {
 		_, err = tx.Exec(ctx, `select pg_notify('`+ObserveChannel+`', '')`) // there is room for another
 	}

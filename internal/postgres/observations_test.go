@@ -45,7 +45,7 @@ func finish(t testing.TB, db *testdb.DB, b postgres.ObservationBatch, lib postgr
 		}
 		done, err = postgres.FinishObservations(t.Context(), tx, locked, "observe/test", []postgres.ObservationMatch{
 			{ObservationID: read[0].ID, LibraryID: lib.ID, Key: read[0].Key, Verdict: "known", Pattern: string(next.ID), Confidence: 1, Slots: []string{"a\x00b"}, ObservedAt: noon},
-		}, faults, 0)
+		}, faults, postgres.Counted{})
 		return err
 	})
 	return done, err
