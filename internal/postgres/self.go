@@ -1,34 +1,33 @@
 package postgres
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/tartan-ai/tartan/internal/migration"
 )
 
-// SelfPlan returns the upgrade of the schema at url to the newest of the files as a plan of the migration engine: a step for each file that is
-// not applied, which also enters it, or takes it out, where goose and the check of checksums look. It has no steps where there is nothing to
-// do. The error of a database without Tartan's schema says to make it with Migrate first: the engine upgrades what is there.
-func SelfPlan(ctx context.Context, url string, files fs.FS) (*migration.Plan, error) {
-	m, err := openMigrator(ctx, url, files)
+// SelfPlan returns the upgrade of Tartan's own schema from a version to a later one as a plan of the migration engine: a step for each file
+// between them, which also enters it, or takes it out, where goose and the check of checksums look. Made of the same files it is the same
+// plan, so that an upgrade can be undone long after. The engine upgrades what is there: the first version is made by Migrate.
+func SelfPlan(files fs.FS, from, to int64) (*migration.Plan, error) {
+	all, err := readMigrations(files)
 	if err != nil {
 		return nil, fmt.Errorf("plan the upgrade: %w", err)
 	}
-	defer m.close()
-	have, err := m.have(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("plan the upgrade: %w", err)
+	for _, v := range []int64{from, to} {
+		if !slices.ContainsFunc(all, func(f migrationFile) bool { return f.version == v }) {
+			return nil, fmt.Errorf("plan the upgrade: this tartan knows no version %d of the schema", v)
+		}
 	}
-	if have == 0 {
-		return nil, fmt.Errorf("plan the upgrade: the database has no schema of Tartan: make it first")
+	if from >= to {
+		return nil, fmt.Errorf("plan the upgrade: version %d is not before %d", from, to)
 	}
-	plan := &migration.Plan{Name: "tartan-self", Format: migration.FormatGoose}
 	var texts []migration.File
 	var pending []migrationFile
-	for _, f := range m.files {
-		if f.version <= have {
+	for _, f := range all {
+		if f.version <= from || f.version > to {
 			continue
 		}
 		text, err := fs.ReadFile(files, f.name)
@@ -37,13 +36,11 @@ func SelfPlan(ctx context.Context, url string, files fs.FS) (*migration.Plan, er
 		}
 		texts, pending = append(texts, migration.File{Name: f.name, Text: string(text)}), append(pending, f)
 	}
-	if len(texts) == 0 {
-		return plan, nil
-	}
-	if plan, err = migration.Parse(texts); err != nil {
+	plan, err := migration.Parse(texts)
+	if err != nil {
 		return nil, fmt.Errorf("plan the upgrade: %w", err)
 	}
-	plan.Name = fmt.Sprintf("tartan-self-%d-to-%d", have, pending[len(pending)-1].version)
+	plan.Name = SelfName(from, to)
 	for i, f := range pending {
 		s := &plan.Steps[i]
 		s.Name = f.name
@@ -55,6 +52,18 @@ func SelfPlan(ctx context.Context, url string, files fs.FS) (*migration.Plan, er
 			statement(f, "delete from tartan.schema_checksums where version = %d", f.version))
 	}
 	return plan, nil
+}
+
+// SelfPrefix begins the name of every plan that SelfPlan makes.
+const SelfPrefix = "tartan-self-"
+
+// SelfName names the plan of an upgrade.
+func SelfName(from, to int64) string { return fmt.Sprintf(SelfPrefix+"%d-to-%d", from, to) }
+
+// SelfVersions reads the versions from the name of a plan; it reports whether the name is that of an upgrade.
+func SelfVersions(name string) (from, to int64, ok bool) {
+	_, err := fmt.Sscanf(name, SelfPrefix+"%d-to-%d", &from, &to)
+	return from, to, err == nil && name == SelfName(from, to)
 }
 
 func statement(f migrationFile, format string, args ...any) migration.Statement {

@@ -160,6 +160,27 @@ from tartan_migrate.steps s where s.migration = $1 order by s.ordinal`, mig)
 	return e, err
 }
 
+// Entries reads the migrations whose plan has a name that begins with the prefix, the latest first, without their steps. There are none
+// where there is no ledger.
+func (t *Target) Entries(ctx context.Context, prefix string) ([]Entry, error) {
+	conn, err := t.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var have bool
+	if err := conn.QueryRow(ctx, "select to_regclass('tartan_migrate.migrations') is not null").Scan(&have); err != nil || !have {
+		return nil, t.masked(err)
+	}
+	rows, err := conn.Query(ctx, `select id, plan, sha256, state, started_at, finished_at, archive_until from tartan_migrate.migrations
+where starts_with(plan, $1) order by started_at desc, id`, prefix)
+	if err != nil {
+		return nil, t.masked(err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[Entry])
+	return list, t.masked(err)
+}
+
 // Finish enters how the migration ended; the next one may begin then. The archive is kept until the time given.
 func (t *Target) Finish(ctx context.Context, mig uuid.UUID, state string, archiveUntil time.Time) error {
 	conn, err := t.session(ctx, mig)
