@@ -119,18 +119,18 @@ func (w *world) begin(steps ...migration.Step) (uuid.UUID, *migration.Plan) {
 func (w *world) up(id uuid.UUID, plan *migration.Plan) {
 	w.t.Helper()
 	for i := range plan.Steps {
-		require.NoError(w.t, w.tgt.Apply(w.t.Context(), id, plan, i, nil), plan.Steps[i].Name)
-		require.NoError(w.t, w.tgt.Apply(w.t.Context(), id, plan, i, nil), "again") // no difference
+		require.NoError(w.t, w.tgt.Apply(w.t.Context(), id, plan, i, func(Progress) {}), plan.Steps[i].Name)
+		require.NoError(w.t, w.tgt.Apply(w.t.Context(), id, plan, i, func(Progress) {}), "again") // no difference
 	}
 }
 
 func (w *world) down(id uuid.UUID, plan *migration.Plan) (out []migration.Difference) {
 	w.t.Helper()
 	for i := len(plan.Steps) - 1; i >= 0; i-- {
-		d, err := w.tgt.Undo(w.t.Context(), id, plan, i, nil)
+		d, err := w.tgt.Undo(w.t.Context(), id, plan, i, func(Progress) {})
 		require.NoError(w.t, err, plan.Steps[i].Name)
 		out = append(out, d...)
-		d, err = w.tgt.Undo(w.t.Context(), id, plan, i, nil)
+		d, err = w.tgt.Undo(w.t.Context(), id, plan, i, func(Progress) {})
 		require.NoError(w.t, err)
 		require.Empty(w.t, d)
 	}
