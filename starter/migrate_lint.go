@@ -137,19 +137,25 @@ func (a *app) planFiles(path string) ([]migration.File, error) {
 
 func (a *app) migrateLint() *cobra.Command {
 	var o lint.Options
-	var stats string
+	var stats, on string
 	c := &cobra.Command{
 		Use:   "lint PLAN",
 		Short: "Find what is dangerous in a plan, and how it is done safely",
 		Long: "Find what is dangerous in a plan, and how it is done safely. The plan is a file or a folder in Tartan's format, or a folder of goose,\n" +
-			"golang-migrate, Flyway or the Supabase CLI, or plain SQL. With --statistics the time of each statement is estimated.\n" +
+			"golang-migrate, Flyway or the Supabase CLI, or plain SQL. With --target the time of each statement is estimated\n" +
+			"from the sizes of the tables in that database, whose catalogue alone is read; with --statistics from those in a file, which come first.\n" +
 			"Exit code 1: there are errors. A comment -- tartan:allow RULE REASON (or -- squawk-ignore RULE) lets a finding pass.",
-		Example: "  tartan migrate lint migrations/\n  tartan migrate lint plan.sql --output json",
+		Example: "  tartan migrate lint migrations/\n  tartan migrate lint plan.sql --target shop --output json",
 		Args:    exactly(1, "a file or a folder"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			files, err := a.planFiles(args[0])
 			if err != nil {
 				return err
+			}
+			if on != "" {
+				if _, o.Statistics, err = a.measured(c.Context(), on); err != nil {
+					return err
+				}
 			}
 			if stats != "" {
 				text, err := os.ReadFile(stats)
@@ -177,6 +183,7 @@ func (a *app) migrateLint() *cobra.Command {
 	}
 	c.Flags().BoolVar(&o.Foreign, "foreign", false, "judge a folder as its own tool would run it: timeouts, and whether it can be run again")
 	c.Flags().BoolVar(&o.Schema, "schema", false, "also find tables that are named without their schema")
+	c.Flags().StringVar(&on, "target", "", "estimate times by the sizes of the tables in this database")
 	c.Flags().StringVar(&stats, "statistics", "", "JSON file with rows and bytes of tables, to estimate times by")
 	return c
 }

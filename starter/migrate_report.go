@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,17 +23,13 @@ func (a *app) rehearse(ctx context.Context, path, name, file string) error {
 	if err != nil {
 		return err
 	}
-	read := lintHere(files, nil, lint.Options{})
+	t, sizes, err := a.measured(ctx, name)
+	if err != nil {
+		return err
+	}
+	read := lintHere(files, nil, lint.Options{Statistics: sizes})
 	if read.Fault != "" {
 		return &failure{code: codeUsage, what: read.Fault, next: "mend what is reported; docs/migrations.md has the format"}
-	}
-	url, err := a.targetURL(name)
-	if err != nil {
-		return err
-	}
-	t, err := target.Open(ctx, url)
-	if err != nil {
-		return err
 	}
 	id, began := uuid.New(), time.Now()
 	result, err := t.Rehearse(ctx, id, read.Plan, func(what string) { a.say("%s", what) })
@@ -39,6 +37,7 @@ func (a *app) rehearse(ctx context.Context, path, name, file string) error {
 		return err
 	}
 	told := report.OfRehearsal(result, read.Plan, name, id.String(), began)
+	estimated(told.Steps, read.Report.Statements)
 	if err := a.writeReport(told, file); err != nil {
 		return err
 	}
@@ -51,6 +50,44 @@ func (a *app) rehearse(ctx context.Context, path, name, file string) error {
 		err = &failure{code: codeFailure, what: "the rehearsal of " + path + " on a clone of " + name + " did not pass", next: "read the report, and mend the plan"}
 	}
 	return err
+}
+
+// measured opens a target and reads how large its tables are, by the names that a plan may call them.
+func (a *app) measured(ctx context.Context, name string) (*target.Target, map[string]lint.Statistics, error) {
+	url, err := a.targetURL(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := target.Open(ctx, url)
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := t.Statistics(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read how large the tables of target %s are: %w", name, err)
+	}
+	out := make(map[string]lint.Statistics, len(list))
+	for _, s := range list {
+		of := lint.Statistics{Rows: s.Rows, Bytes: s.Bytes}
+		out[lint.TableName(s.Schema, s.Name)] = of
+		if s.Visible {
+			out[lint.TableName("", s.Name)] = of
+		}
+	}
+	return t, out, nil
+}
+
+// estimated says of each step how long it was thought to take, where that is a tenth of a second or more.
+func estimated(steps []report.Step, statements []lint.Work) {
+	sums := map[string]time.Duration{}
+	for _, w := range statements {
+		sums[w.Step] += w.Duration
+	}
+	for i := range steps {
+		if about := sums[steps[i].Name].Round(100 * time.Millisecond); about > 0 {
+			steps[i].Note = strings.TrimPrefix(steps[i].Note+"; estimated from the sizes of the tables: "+about.String(), "; ")
+		}
+	}
 }
 
 // writeReport writes a report in the form that the name of its file asks for: .html, .svg for the picture alone, else Markdown.

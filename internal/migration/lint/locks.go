@@ -37,6 +37,14 @@ type Statistics struct {
 	Bytes int64 `json:"bytes"` // of the table without its indexes
 }
 
+// TableName writes the name of a table as Complete does, for Statistics. The schema may be "".
+func TableName(schema, table string) string {
+	if schema == "" {
+		return ident(table)
+	}
+	return qualified([]string{schema, table})
+}
+
 // Throughput is how fast a server works. A value of 0 stands for a modest one: 200 MB/s read, 50 MB/s written, 300,000 rows/s into
 // an index, 20,000 rows/s backfilled.
 type Throughput struct {

@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -15,6 +18,7 @@ import (
 	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/internal/postgres/upgrade"
 	"github.com/tartan-ai/tartan/internal/testdb"
+	"github.com/tartan-ai/tartan/mcp/tools"
 	"github.com/tartan-ai/tartan/migrations"
 )
 
@@ -81,4 +85,41 @@ func TestMigrateSelf(t *testing.T) {
 	have, _, _, err := postgres.Schema(t.Context(), db.URL)
 	require.NoError(t, err)
 	require.EqualValues(t, 18, have)
+}
+
+// TestMigrateLintEstimatesByTheTarget asks a database for the sizes of its tables.
+func TestMigrateLintEstimatesByTheTarget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs Postgres")
+	}
+	db := testdb.Empty(t)
+	_, err := db.Pool.Exec(t.Context(), `create schema shop; create table shop.orders (id bigint primary key, note text);
+insert into shop.orders select i, repeat('x', 200) from generate_series(1, 60000) i; analyze shop.orders`)
+	require.NoError(t, err)
+	plan := filepath.Join(t.TempDir(), "plan.sql")
+	require.NoError(t, os.WriteFile(plan, []byte(`-- tartan:plan p
+-- tartan:step fill [backfill]
+update shop.orders set note = 'x' where :batch;
+-- tartan:step find [index]
+create index concurrently orders_note on shop.orders (note);
+`), 0o600))
+	code, out, said := commandOn(t, db.URL, "migrate", "lint", plan, "--output", "json")
+	require.Zero(t, code, said)
+	require.NotContains(t, out, `"duration"`)
+	code, out, said = commandOn(t, db.URL, "migrate", "lint", plan, "--target", "shop", "--output", "json")
+	require.Zero(t, code, said)
+	var got tools.Linted
+	require.NoError(t, json.Unmarshal([]byte(out), &got))
+	require.Len(t, got.Report.Statements, 2)
+	for _, w := range got.Report.Statements {
+		require.InEpsilon(t, 60000, w.Rows, 0.05)
+	}
+	require.InEpsilon(t, 3*time.Second, got.Report.Statements[0].Duration, 0.05, "20,000 rows/s")
+	require.Greater(t, got.Report.Statements[1].Duration, 2*60000*time.Second/300e3)
+	code, _, said = commandOn(t, db.URL, "migrate", "lint", plan, "--target", "nowhere")
+	require.NotZero(t, code)
+	require.Contains(t, said, `no target "nowhere"`)
+	code, out, said = commandOn(t, db.URL, "migrate", "plan", plan, "--target", "shop")
+	require.Zero(t, code, said)
+	require.Contains(t, out, "estimated from the sizes of the tables: 3s")
 }
