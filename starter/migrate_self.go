@@ -30,7 +30,7 @@ func (a *app) migrateSelf() *cobra.Command {
 			}
 			given := c.Flags().Changed("to")
 			if given && to < 1 {
-				return usage("--to %d: want the number of a version from 1 on; docs/schema.md has them", to)
+				return usage("--to %d: want the number of a version from 1 on, as tartan migrate self --output json tells it", to)
 			}
 			s := upgrade.Schema{
 				URL: a.cfg.DatabaseURL, Files: migrations.Files, Log: a.log.Named("migrate"),
@@ -83,7 +83,7 @@ func (a *app) printUpgrade(r upgrade.Result, err error) error {
 	case errors.Is(err, upgrade.ErrUndone):
 		return &failure{code: codeFailure, what: "upgrade Tartan's schema", why: err, next: "mend what is named, and run it again"}
 	case errors.Is(err, upgrade.ErrVersion):
-		return &failure{code: codeUsage, what: "migrate Tartan's schema", why: err, next: "use a release of tartan that has this version; docs/schema.md has those of this one"}
+		return &failure{code: codeUsage, what: "migrate Tartan's schema", why: err, next: "use a release of tartan that has this version"}
 	case errors.Is(err, target.ErrChanged):
 		return &failure{code: codeFailure, what: "migrate Tartan's schema", why: err, next: "use the release of tartan that began the upgrade"}
 	case errors.Is(err, target.ErrBusy):
