@@ -65,6 +65,10 @@ func TestComposeHasNoDefaultSecret(t *testing.T) {
 			if !secret.MatchString(key) || value == nil || *value == "true" || *value == "false" {
 				continue
 			}
+			if name, ok := strings.CutPrefix(*value, "env:"); ok { // a reference to a variable beside it
+				value = service.Environment[name]
+				require.NotNil(t, value, "service %s: %s refers to %s, which is not set", service.Name, key, name)
+			}
 			require.Contains(t, *value, "value-of-", "service %s: %s is not taken from a required variable", name, key)
 		}
 	}

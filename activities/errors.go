@@ -33,6 +33,7 @@ const (
 	KnowledgeMissing = "KnowledgeMissing" // no such space, entry, revision or change set, or none that the caller may see
 	KnowledgeRefused = "KnowledgeRefused" // the change set cannot be published; the message says why
 	InputRefused     = "InputRefused"     // what an agent was given is not what its activity takes; the kit in agents/ says the same
+	AgentRefused     = "AgentRefused"     // the manifest, the token or the agent is not accepted; the message says why
 	MigrationRefused = "MigrationRefused" // the plan or its database does not allow it; the message says why
 	MigrationBusy    = "MigrationBusy"    // another migration of the same database is under way
 	MigrationLocked  = "MigrationLocked"  // others hold what a step has to lock; the message names them

@@ -340,14 +340,19 @@ func (r *Runs) FinishRun(ctx context.Context, in FinishInput) (*Finished, error)
 type AdmitInput struct {
 	Caller access.Caller `json:"caller"`
 	Role   access.Role   `json:"role"`
+	Agent  string        `json:"agent,omitempty"` // that is to be called; "" is none
 }
 
-// AdmitCaller fails with Denied where the caller's role in the workspace is less than what is asked for.
+// AdmitCaller fails with Denied where the caller's role in the workspace is less than what is asked for, and with AgentRefused where the
+// agent was revoked in it.
 func (r *Runs) AdmitCaller(ctx context.Context, in AdmitInput) error {
 	err := postgres.InWorkspace(ctx, r.Pool, in.Caller, func(tx pgx.Tx) error {
 		role, err := postgres.RoleOf(ctx, tx, in.Caller)
 		if err == nil && !role.AtLeast(in.Role) {
 			err = fmt.Errorf("as %s: %w", role, postgres.ErrDenied)
+		}
+		if err == nil && in.Agent != "" {
+			err = admitAgent(ctx, tx, in)
 		}
 		return err
 	})

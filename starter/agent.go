@@ -22,7 +22,7 @@ func (a *app) agentCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.newAgentCommand(), a.agentEnvCommand())
+	c.AddCommand(a.newAgentCommand(), a.agentEnvCommand(), a.registerAgentCommand())
 	return c
 }
 

@@ -31,11 +31,12 @@ const agentQueue = "agent."
 
 // agentView is one agent: all workers that poll its task queue.
 type agentView struct {
-	Agent     string       `json:"agent"`
-	State     string       `json:"state"` // live, lost, stopped
-	TaskQueue string       `json:"task_queue"`
-	Versions  []string     `json:"versions,omitempty"`
-	Workers   []workerView `json:"workers"`
+	Agent      string       `json:"agent"`
+	State      string       `json:"state"`                // live, lost, stopped; unheard of a registered one without workers, revoked
+	Registered string       `json:"registered,omitempty"` // version in the manifest; "" for one that is not registered in the workspace
+	TaskQueue  string       `json:"task_queue"`
+	Versions   []string     `json:"versions,omitempty"`
+	Workers    []workerView `json:"workers"`
 }
 
 type workerView struct {
@@ -65,12 +66,15 @@ func (a *app) agentsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if found, err = a.withRegistered(c.Context(), found); err != nil {
+				return err
+			}
 			return a.printAgents(found)
 		},
 	}, &cobra.Command{
 		Use: "show NAME", Short: "Show the workers of an agent", Args: exactly(1, "an agent"),
 		RunE: func(c *cobra.Command, args []string) error { return a.showAgent(c.Context(), args[0]) },
-	}, a.callAgentCommand())
+	}, a.callAgentCommand(), a.rotateAgentCommand(), a.revokeAgentCommand(), a.agentLogsCommand())
 	return c
 }
 
@@ -224,7 +228,7 @@ func (a *app) printAgents(found []agentView) error {
 		fmt.Fprintln(a.out, "no agent has been heard of; start Tartan's own with: tartan worker, or make one: tartan agent new NAME")
 		return nil
 	}
-	rows := [][]string{{"AGENT", "STATE", "VERSION", "WORKERS", "BUSY", "HEARTBEAT", "SDK"}}
+	rows := [][]string{{"AGENT", "STATE", "REGISTERED", "VERSION", "WORKERS", "BUSY", "HEARTBEAT", "SDK"}}
 	for _, v := range found {
 		live, busy := 0, int32(0)
 		for _, w := range v.Workers {
@@ -232,7 +236,11 @@ func (a *app) printAgents(found []agentView) error {
 				live, busy = live+1, busy+w.Busy
 			}
 		}
-		rows = append(rows, []string{v.Agent, v.State, strings.Join(v.Versions, ", "), fmt.Sprint(live), fmt.Sprint(busy), ago(v.Workers[0].Heartbeat), v.Workers[0].SDK})
+		seen, sdk := "never", ""
+		if len(v.Workers) > 0 {
+			seen, sdk = ago(v.Workers[0].Heartbeat), v.Workers[0].SDK
+		}
+		rows = append(rows, []string{v.Agent, v.State, cmp.Or(v.Registered, "no"), strings.Join(v.Versions, ", "), fmt.Sprint(live), fmt.Sprint(busy), seen, sdk})
 	}
 	return a.table(rows)
 }
@@ -240,6 +248,9 @@ func (a *app) printAgents(found []agentView) error {
 func (a *app) showAgent(ctx context.Context, name string) error {
 	found, err := a.agents(ctx)
 	if err != nil {
+		return err
+	}
+	if found, err = a.withRegistered(ctx, found); err != nil {
 		return err
 	}
 	i := slices.IndexFunc(found, func(v agentView) bool { return v.Agent == name })

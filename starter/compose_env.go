@@ -9,11 +9,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+
+	"github.com/tartan-ai/tartan/internal/access"
 )
 
 // serviceKeyLife is how long the anon and service keys of a new compose project are valid.
@@ -45,6 +48,14 @@ func composeEnv(out io.Writer, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	grants, err := access.NewKey()
+	if err != nil {
+		return err
+	}
+	grantKey, err := grants.PEM()
+	if err != nil {
+		return err
+	}
 	anon, err := serviceKey(secret, "anon", now)
 	if err != nil {
 		return err
@@ -57,6 +68,7 @@ func composeEnv(out io.Writer, now time.Time) error {
 		{"POSTGRES_PASSWORD", randomHex(24)},
 		{"TEMPORAL_DB_PASSWORD", randomHex(24)},
 		{"JWT_SECRET", secret},
+		{"GRANT_KEY_PEM", strings.TrimSpace(string(grantKey))},
 		{"JWT_KEYS", string(keys)},
 		{"JWT_JWKS", string(set)},
 		{"ANON_KEY", anon},

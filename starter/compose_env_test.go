@@ -34,6 +34,9 @@ func TestComposeEnvIsAllThatComposeDemands(t *testing.T) {
 	_, err = options.LoadProject(context.Background())
 	require.NoError(t, err)
 
+	_, err = access.ParseKey([]byte(first["GRANT_KEY_PEM"]))
+	require.NoError(t, err)
+	require.NotEqual(t, first["GRANT_KEY_PEM"], second["GRANT_KEY_PEM"])
 	keys, err := access.ParseJWKS([]byte(first["JWT_JWKS"]))
 	require.NoError(t, err)
 	require.Len(t, keys, 1, "the symmetric key of the set verifies no user's token")

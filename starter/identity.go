@@ -161,6 +161,19 @@ func (a *app) tokenCommand() *cobra.Command {
 // grants are what this process signs and checks activity tasks with: by TARTAN_GRANT_KEY, or by the local stack's key. Where
 // there is neither they are nil, which is said aloud: tasks then carry no grant.
 func (a *app) grants() (*workers.Grants, error) {
+	key, err := a.grantKey()
+	if err != nil {
+		return nil, err
+	}
+	if key == nil {
+		a.log.Warn("TARTAN_GRANT_KEY is not set: activity tasks carry no grant, and whoever reaches Temporal can call every agent")
+		return nil, nil
+	}
+	return &workers.Grants{Key: key, Keys: key.Public()}, nil
+}
+
+// grantKey is that of TARTAN_GRANT_KEY or of the local stack, nil where there is neither.
+func (a *app) grantKey() (*access.Key, error) {
 	text, err := a.secret("TARTAN_GRANT_KEY", a.cfg.GrantKey)
 	if err != nil {
 		return nil, &failure{code: codeUsage, what: "settings", why: err}
@@ -168,15 +181,20 @@ func (a *app) grants() (*workers.Grants, error) {
 	var key *access.Key
 	if text != "" {
 		key, err = access.ParseKey([]byte(text))
-	} else {
-		_, key, err = readIdentity(a.cfg.DataDir)
-	}
-	switch {
-	case text == "" && missing(err):
-		a.log.Warn("TARTAN_GRANT_KEY is not set: activity tasks carry no grant, and whoever reaches Temporal can call every agent")
+	} else if _, key, err = readIdentity(a.cfg.DataDir); missing(err) {
 		return nil, nil
-	case err != nil:
+	}
+	if err != nil {
 		return nil, &failure{code: codeUsage, what: "the key of grants", why: err, next: "set TARTAN_GRANT_KEY to env:NAME or file:PATH of a P-256 key in PEM"}
 	}
-	return &workers.Grants{Key: key, Keys: key.Public()}, nil
+	return key, nil
+}
+
+// keeper is what tokens of agents are kept with, nil without a key: they are refused then.
+func (a *app) keeper() (*access.Keeper, error) {
+	key, err := a.grantKey()
+	if err != nil || key == nil {
+		return nil, err
+	}
+	return access.NewKeeper(key)
 }

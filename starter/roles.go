@@ -68,6 +68,10 @@ func (a *app) work(ctx context.Context, concurrency int) error {
 	if err != nil {
 		return err
 	}
+	keeper, err := a.keeper()
+	if err != nil {
+		return err
+	}
 	log := a.log.Named("worker")
 	libraries := feed.NewLibraries(pool, log.Named("feed"))
 	models, err := a.modelEngine(ctx, pool, libraries)
@@ -80,7 +84,7 @@ func (a *app) work(ctx context.Context, concurrency int) error {
 	g.Go(func() error {
 		return ended(ctx, workers.Run(ctx, workers.Config{
 			Client: temporal, Pool: pool, Bucket: objects, Libraries: libraries, Log: log, Concurrency: concurrency,
-			Embedder: embedder, Models: models, Grants: grants, Targets: a.targetURL, Lint: lintStored,
+			Embedder: embedder, Models: models, Grants: grants, Keeper: keeper, Targets: a.targetURL, Lint: lintStored,
 		}))
 	})
 	return g.Wait()
@@ -163,12 +167,16 @@ func (a *app) server(ctx context.Context, readOnly bool) (*server.Server, *feed.
 	if err != nil {
 		return nil, nil, err
 	}
+	keeper, err := a.keeper()
+	if err != nil {
+		return nil, nil, err
+	}
 	log := a.log.Named("mcp")
 	libraries := feed.NewLibrariesWith(pool, log.Named("feed"), feed.Options{Snapshots: a.snapshotFolder(), Embedder: a.configured(embedder), Grown: grown})
 	s, err := server.New(server.Config{
 		Pool: pool, Temporal: temporal, Libraries: libraries, Bucket: objects, Keys: a.keys(), Expect: a.expect(),
 		AllowedOrigins: a.cfg.Origins(), ResourceURL: a.cfg.MCPURL, TemporalUIURL: a.stack.TemporalUIURL, Log: log, ReadOnly: readOnly,
-		Embedder: embedder, Linter: lintFiles,
+		Embedder: embedder, Linter: lintFiles, Keeper: keeper,
 	})
 	return s, libraries, err
 }

@@ -39,6 +39,7 @@ type Config struct {
 	Log       *zap.Logger
 	Embedder  embed.Embedder     // of texts; nil is the built-in one
 	Grants    *Grants            // that go with activity tasks; nil asks for none
+	Keeper    *access.Keeper     // that tokens of agents are kept with; nil issues none
 	Models    *completion.Engine // nil knows no model
 
 	// Targets resolves the name of a database to migrate to its URL, at each use; nil knows none.
@@ -166,6 +167,7 @@ func (cfg Config) workers(fatal chan<- error) []worker.Worker {
 	})
 	workflows.Register(flow)
 	flow.RegisterActivity(&activities.Runs{Pool: cfg.Pool, Bucket: cfg.Bucket})
+	flow.RegisterActivity(&activities.Agents{Pool: cfg.Pool, Keeper: cfg.Keeper})
 	flow.RegisterActivity(&activities.Series{Pool: cfg.Pool, Bucket: cfg.Bucket}) // its short ones
 
 	features := worker.New(cfg.Client, activities.QueueFeatures, cfg.agent(cfg.Concurrency, onFatal))

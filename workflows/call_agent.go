@@ -32,7 +32,7 @@ const MaxAgentInput = 45 << 10
 // with it, another does it.
 func CallAgent(ctx workflow.Context, in CallAgentInput) (json.RawMessage, error) {
 	var runs *activities.Runs
-	if err := quickly(ctx, runs.AdmitCaller, activities.AdmitInput{Caller: in.Caller, Role: access.Editor}, nil); err != nil {
+	if err := quickly(ctx, runs.AdmitCaller, activities.AdmitInput{Caller: in.Caller, Role: access.Editor, Agent: in.Agent}, nil); err != nil {
 		return nil, failure(err)
 	}
 	attempt := in.Timeout

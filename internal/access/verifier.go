@@ -86,7 +86,7 @@ func Bearer(values []string) (token, problem string) {
 
 // TokenProblem says what is wrong with a token in words that help its owner and nobody else.
 func TokenProblem(err error) string {
-	for _, known := range []error{ErrExpired, ErrNotYet, ErrAudience, ErrIssuer, ErrClient, ErrSubject} {
+	for _, known := range []error{ErrExpired, ErrRevoked, ErrNotYet, ErrAudience, ErrIssuer, ErrClient, ErrSubject} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

@@ -71,6 +71,7 @@ type Libraries struct {
 	links    links
 	searches searches
 	routers  routers
+	agents   credentials
 
 	mu       sync.Mutex // guards changes of held, and what follows
 	watchers map[int]func(postgres.Event)

@@ -71,6 +71,7 @@ func (f *follower) follow(ctx context.Context) error {
 		f.position, f.placed = end, true
 		f.l.roles.clear() // what changed before the position is never told
 		f.l.spaces.clear()
+		f.l.agents.clear()
 	}
 	if err := f.reconcile(ctx, conn); err != nil {
 		return err
@@ -165,6 +166,8 @@ func (f *follower) take(e postgres.Event) {
 			f.l.roles.forget(e.WorkspaceID, user)
 			f.l.spaces.forget(e.WorkspaceID, user)
 		}
+	case postgres.TopicAgent:
+		f.l.agents.clear()
 	case postgres.TopicKnowledge:
 		f.published(e)
 	case postgres.TopicModel:

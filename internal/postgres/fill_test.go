@@ -162,6 +162,7 @@ func fill(t testing.TB, db *testdb.DB, caller access.Caller) postgres.Library {
 	fillSpace(t, db, caller, postgres.Space{Name: "ops"})
 	fillModels(t, db, caller)
 	fillObservations(t, db, caller, lib)
+	fillAgent(t, db, caller)
 	setBudget(t, db, caller, "workspace", "", 1000)
 	call, err := postgres.Reserve(t.Context(), db.Pool, postgres.Spend{Caller: caller, Key: "fill", Model: "a/b", Worst: 1, Sent: true, Live: time.Hour, Durable: true})
 	require.NoError(t, err)
@@ -230,5 +231,22 @@ func TestALibraryThroughAllItsChanges(t *testing.T) {
 		require.EqualValues(t, 30, run.Lines)
 		require.Equal(t, 6, run.ChunksDone)
 		return nil
+	}))
+}
+
+// fillAgent registers an agent with a token.
+func fillAgent(t *testing.T, db *testdb.DB, caller access.Caller) {
+	t.Helper()
+	c, err := access.NewCredential()
+	require.NoError(t, err)
+	require.NoError(t, postgres.InWorkspace(t.Context(), db.Pool, caller, func(tx pgx.Tx) error {
+		id, err := postgres.SaveAgent(t.Context(), tx, caller.WorkspaceID, &postgres.RegisteredAgent{
+			Name: "vibration", Version: "1.0.0", TaskQueue: "agent.vibration", Manifest: []byte("{}"), Scopes: []string{}, Tools: []string{}, OwnerID: caller.UserID,
+		})
+		if err != nil {
+			return err
+		}
+		return postgres.SaveCredential(t.Context(), tx, caller.WorkspaceID, id,
+			postgres.AgentCredential{Prefix: c.Prefix, WorkflowID: "fill", ExpiresAt: time.Now().Add(time.Hour)}, c.Digest)
 	}))
 }

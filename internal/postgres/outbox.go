@@ -22,6 +22,7 @@ const (
 	TopicLibrary = "library" // library id
 	TopicRun     = "run"     // workflow id
 	TopicMember  = "member"  // user id
+	TopicAgent   = "agent"   // agent id
 )
 
 // Event is a row of the outbox: something that has changed.

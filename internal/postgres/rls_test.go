@@ -128,30 +128,33 @@ func TestRolesMayWrite(t *testing.T) {
 	const nobody = access.Role("nobody")
 	type may struct{ insert, update, del access.Role } // the least role that may
 	matrix := map[string]may{
-		"workspaces":       {nobody, nobody, nobody}, // but for the name
-		"members":          {access.Admin, access.Admin, access.Admin},
-		"libraries":        {access.Editor, access.Editor, access.Admin},
-		"sources":          {access.Editor, access.Editor, nobody},
-		"chunks":           {access.Editor, nobody, nobody}, // but for two numbers
-		"shapes":           {access.Editor, access.Editor, nobody},
-		"patterns":         {access.Editor, access.Editor, nobody},
-		"pattern_versions": {access.Editor, nobody, nobody},
-		"pattern_aliases":  {access.Editor, access.Editor, access.Editor},
-		"series_models":    {access.Editor, nobody, nobody},
-		"series_classes":   {access.Editor, nobody, nobody},
-		"library_edits":    {access.Editor, nobody, nobody},
-		"pattern_notes":    {access.Editor, access.Editor, access.Editor},
-		"pattern_counts":   {access.Editor, access.Editor, access.Editor},
-		"examples":         {access.Editor, access.Editor, access.Editor},
-		"slot_values":      {access.Editor, access.Editor, access.Editor},
-		"runs":             {access.Editor, access.Editor, nobody},
-		"sequence_reports": {access.Editor, access.Editor, nobody},
-		"outbox":           {access.Editor, nobody, nobody},
-		"text_clusters":    {access.Editor, access.Editor, nobody},
-		"budgets":          {nobody, nobody, access.Admin}, // but for the limit, of admins
-		"model_calls":      {nobody, nobody, nobody},       // the ledger is written by Tartan alone
-		"model_results":    {nobody, nobody, nobody},
-		"model_cache":      {nobody, nobody, nobody},
+		"workspaces":        {nobody, nobody, nobody}, // but for the name
+		"members":           {access.Admin, access.Admin, access.Admin},
+		"libraries":         {access.Editor, access.Editor, access.Admin},
+		"sources":           {access.Editor, access.Editor, nobody},
+		"chunks":            {access.Editor, nobody, nobody}, // but for two numbers
+		"shapes":            {access.Editor, access.Editor, nobody},
+		"patterns":          {access.Editor, access.Editor, nobody},
+		"pattern_versions":  {access.Editor, nobody, nobody},
+		"pattern_aliases":   {access.Editor, access.Editor, access.Editor},
+		"series_models":     {access.Editor, nobody, nobody},
+		"series_classes":    {access.Editor, nobody, nobody},
+		"library_edits":     {access.Editor, nobody, nobody},
+		"pattern_notes":     {access.Editor, access.Editor, access.Editor},
+		"pattern_counts":    {access.Editor, access.Editor, access.Editor},
+		"examples":          {access.Editor, access.Editor, access.Editor},
+		"slot_values":       {access.Editor, access.Editor, access.Editor},
+		"runs":              {access.Editor, access.Editor, nobody},
+		"sequence_reports":  {access.Editor, access.Editor, nobody},
+		"outbox":            {access.Editor, nobody, nobody},
+		"text_clusters":     {access.Editor, access.Editor, nobody},
+		"agents":            {access.Admin, access.Admin, nobody},
+		"agent_credentials": {access.Admin, access.Admin, nobody},
+
+		"budgets":       {nobody, nobody, access.Admin}, // but for the limit, of admins
+		"model_calls":   {nobody, nobody, nobody},       // the ledger is written by Tartan alone
+		"model_results": {nobody, nobody, nobody},
+		"model_cache":   {nobody, nobody, nobody},
 
 		"observations":           {nobody, nobody, access.Admin}, // but what was observed, by editors
 		"observation_batches":    {nobody, nobody, nobody},

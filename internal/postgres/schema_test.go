@@ -129,6 +129,12 @@ var rows = map[int][]string{
 		`insert into tartan.model_outcomes (workspace_id, decision_id, model, source, quality) select workspace_id, id, 'a/b', 'test', 1 from tartan.model_decisions`,
 		`insert into tartan.model_learned (workspace_id, xid, id, outcomes, state) select id, '7', 1, 1, '' from tartan.workspaces`,
 	},
+	25: {
+		`insert into tartan.agents (workspace_id, id, name, version, task_queue, manifest, owner_id)
+			select id, '00000000-0000-0000-0000-0000000000f5', 'vibration', '1.0.0', 'agent.vibration', '{}', id from tartan.workspaces`,
+		`insert into tartan.agent_credentials (workspace_id, agent_id, prefix, hmac, workflow_id, expires_at)
+			select workspace_id, id, repeat('0', 16), sha256(''), 'register-agent/x', now() from tartan.agents`,
+	},
 	23: {
 		`insert into tartan.budgets (workspace_id, scope, limit_micros) select id, 'workspace', 9 from tartan.workspaces`,
 		`insert into tartan.model_calls (workspace_id, user_id, key, model, state, worst_micros, expires_at) select id, id, 'k', 'a/b', 'sent', 9, now() from tartan.workspaces`,

@@ -25,6 +25,9 @@ const (
 type Identity struct {
 	Claims    access.Claims
 	Workspace string // slug or id as the client gave it, "" for the only one
+
+	Agent *access.Agent // nil for people; its scopes and tools bound what it may do
+	token string        // of an agent, to be looked at again by what outlives a request
 }
 
 type identityKey struct{}
@@ -58,7 +61,7 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 			s.challenge(w, http.StatusUnauthorized, "", "send a bearer token; `tartan token` makes one for the local stack")
 			return
 		}
-		claims, err := s.auth.Verify(token, s.now())
+		id, err := s.verify(r.Context(), token)
 		if err != nil {
 			s.log.Debug("token refused", zap.Error(err), zap.String(telemetry.KeyPath, r.URL.Path))
 			s.challenge(w, http.StatusUnauthorized, "invalid_token", access.TokenProblem(err))
@@ -67,7 +70,8 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 		if h := r.Header.Get(WorkspaceHeader); h != "" {
 			workspace = h
 		}
-		next.ServeHTTP(w, r.WithContext(withIdentity(r.Context(), Identity{Claims: claims, Workspace: workspace})))
+		id.Workspace = workspace
+		next.ServeHTTP(w, r.WithContext(withIdentity(r.Context(), id)))
 	})
 }
 

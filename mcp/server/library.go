@@ -27,6 +27,8 @@ const flushWait = 5 * time.Millisecond
 func (s *Server) newLibraryServer(all []tools.Tool) *mcpserver.MCPServer {
 	hooks := &mcpserver.Hooks{}
 	s.hook(hooks)
+	// Not as a filter of mcp-go, which would answer a call with "not found" instead of what the agent lacks.
+	hooks.AddAfterListTools(s.listed)
 	options := []mcpserver.ServerOption{
 		mcpserver.WithTitle("Tartan"),
 		mcpserver.WithDescription("Durable memory for log patterns"),
@@ -108,6 +110,9 @@ func (s *Server) call(ctx context.Context, t *tools.Tool, args []byte) (result t
 	}
 	c, err := s.members.call(ctx, id)
 	if err == nil {
+		err = mayCall(id.Agent, t)
+	}
+	if err == nil {
 		s.entered(t.Name)
 		result, err = t.Call(ctx, c, args)
 	}
@@ -146,6 +151,9 @@ func (s *Server) resource(ctx context.Context, uri string) (text []byte, err err
 	}
 	if !c.Role.AtLeast(access.Viewer) {
 		return nil, &tools.Error{Kind: tools.Denied, Message: "you have no role in workspace " + c.Workspace}
+	}
+	if err := mayRead(id.Agent, uri); err != nil {
+		return nil, err
 	}
 	return s.readAs(ctx, c, uri)
 }

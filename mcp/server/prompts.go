@@ -74,6 +74,9 @@ func (s *Server) promptAs(ctx context.Context, p *tools.Prompt, args []byte) (pa
 	if !ok {
 		return nil, &tools.Error{Kind: tools.Denied, Message: "no identity"}
 	}
+	if id.Agent != nil {
+		return nil, &tools.Error{Kind: tools.Denied, Message: "prompts are for people, not for agents", Next: "Call the tools of your manifest"}
+	}
 	c, err := s.members.call(ctx, id)
 	if err != nil {
 		return nil, err

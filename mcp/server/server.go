@@ -47,12 +47,13 @@ type Config struct {
 	Linter func(ctx context.Context, files []migration.File) (tools.Linted, error)
 
 	Keys           access.Keys
-	Expect         access.Expect // Audience is what tokens must name, normally ResourceURL
-	ResourceURL    string        // where clients reach the endpoint, such as http://127.0.0.1:7017/mcp
-	AuthServers    []string      // where clients get a token, for the metadata document; nil is Expect.Issuer where that is a URL
-	AllowedOrigins []string      // web origins beside ResourceURL's own
-	TemporalUIURL  string        // for links to a workflow's page; "" for none
-	ReadOnly       bool          // serve only tools that change nothing
+	Keeper         *access.Keeper // that tokens of agents are kept with; nil refuses them
+	Expect         access.Expect  // Audience is what tokens must name, normally ResourceURL
+	ResourceURL    string         // where clients reach the endpoint, such as http://127.0.0.1:7017/mcp
+	AuthServers    []string       // where clients get a token, for the metadata document; nil is Expect.Issuer where that is a URL
+	AllowedOrigins []string       // web origins beside ResourceURL's own
+	TemporalUIURL  string         // for links to a workflow's page; "" for none
+	ReadOnly       bool           // serve only tools that change nothing
 
 	// OnCall is told of every tool call, for metrics; it may be nil. It must return quickly.
 	OnCall   func(CallInfo)

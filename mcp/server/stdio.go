@@ -27,7 +27,7 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, to
 	if s.config.Fixtures != nil {
 		return errors.New("serve MCP on stdio: fixtures are served over HTTP only")
 	}
-	if _, err := s.auth.Verify(token, s.now()); err != nil {
+	if _, err := s.verify(ctx, token); err != nil {
 		return fmt.Errorf("serve MCP on stdio: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -134,7 +134,7 @@ func (p *pipe) take(ctx context.Context, line []byte, slots chan struct{}) {
 }
 
 func (p *pipe) answer(ctx context.Context, m *jsonrpc.Message, line []byte) {
-	claims, err := p.server.auth.Verify(p.token, p.server.now())
+	id, err := p.server.verify(ctx, p.token)
 	if err != nil {
 		if m.IsRequest() {
 			v := verdict{cancel: func() {}}.fail(m, mcp.INVALID_REQUEST, "the token of this session is no longer accepted: "+access.TokenProblem(err)+"; restart with a new one", nil)
@@ -142,7 +142,8 @@ func (p *pipe) answer(ctx context.Context, m *jsonrpc.Message, line []byte) {
 		}
 		return
 	}
-	v := p.server.route(withIdentity(ctx, Identity{Claims: claims, Workspace: p.workspace}), line, false)
+	id.Workspace = p.workspace
+	v := p.server.route(withIdentity(ctx, id), line, false)
 	defer v.cancel()
 	if v.done {
 		p.write(v.reply)

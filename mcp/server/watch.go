@@ -107,6 +107,11 @@ func (w *watchers) due() map[watchKey]watched {
 func (w *watchers) tell(ctx context.Context, key watchKey, one watched) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	if one.id.Agent != nil {
+		if _, err := w.server.verify(ctx, one.id.token); err != nil {
+			return // revoked since
+		}
+	}
 	c, err := w.server.members.call(ctx, one.id)
 	if err != nil {
 		return
