@@ -235,7 +235,7 @@ func TestALibraryThroughAllItsChanges(t *testing.T) {
 }
 
 // fillAgent registers an agent with a token.
-func fillAgent(t *testing.T, db *testdb.DB, caller access.Caller) {
+func fillAgent(t testing.TB, db *testdb.DB, caller access.Caller) {
 	t.Helper()
 	c, err := access.NewCredential()
 	require.NoError(t, err)

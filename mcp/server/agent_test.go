@@ -119,7 +119,7 @@ func TestAgentIsHeldToItsManifest(t *testing.T) {
 
 	// What an admin takes away is gone within a second, as a revoked token is.
 	delete(c.headers, server.WorkspaceHeader)
-	k.register(t, []string{"pattern:read"}, nil)
+	k.register(t, []string{"pattern:read"}, []string{})
 	require.Eventually(t, func() bool { return c.tool(t, "list_patterns", `{}`).IsError }, time.Second, 10*time.Millisecond)
 }
 
