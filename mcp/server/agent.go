@@ -34,8 +34,10 @@ func mayCall(agent *access.Agent, t *tools.Tool) error {
 	case agent == nil:
 		return nil
 	case !slices.Contains(agent.Tools, t.Name):
-		return &tools.Error{Kind: tools.Denied, Message: fmt.Sprintf("the manifest of agent %s does not name the tool %s", agent.Name, t.Name),
-			Next: "Add it to tools in agent.toml, and have an admin register the agent again"}
+		return &tools.Error{
+			Kind: tools.Denied, Message: fmt.Sprintf("the manifest of agent %s does not name the tool %s", agent.Name, t.Name),
+			Next: "Add it to tools in agent.toml, and have an admin register the agent again",
+		}
 	case !agent.Allows(t.Scope()):
 		return outOfScope(agent, t.Scope())
 	}
@@ -51,8 +53,10 @@ func mayRead(agent *access.Agent, uri string) error {
 }
 
 func outOfScope(agent *access.Agent, scope string) error {
-	return &tools.Error{Kind: tools.Denied, Message: fmt.Sprintf("agent %s lacks the scope %s", agent.Name, scope),
-		Next: "Add it to scopes in agent.toml, and have an admin register the agent again"}
+	return &tools.Error{
+		Kind: tools.Denied, Message: fmt.Sprintf("agent %s lacks the scope %s", agent.Name, scope),
+		Next: "Add it to scopes in agent.toml, and have an admin register the agent again",
+	}
 }
 
 // listed leaves out of the list what an agent may not call.

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tartan-ai/tartan/internal/access"
+	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/internal/telemetry"
 )
 
@@ -62,6 +63,10 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 			return
 		}
 		id, err := s.verify(r.Context(), token)
+		if err != nil && access.IsAgentToken(token) && postgres.Unavailable(err) { // which says nothing about the token
+			writeProblem(w, http.StatusServiceUnavailable, "the database is not reachable; try again in a moment")
+			return
+		}
 		if err != nil {
 			s.log.Debug("token refused", zap.Error(err), zap.String(telemetry.KeyPath, r.URL.Path))
 			s.challenge(w, http.StatusUnauthorized, "invalid_token", access.TokenProblem(err))
