@@ -82,8 +82,13 @@ func migrate(b *testing.B, url string) time.Duration {
 	require.NoError(b, err)
 	mig, plan := uuid.New(), statusPlan()
 	require.NoError(b, tgt.Begin(b.Context(), mig, plan))
+	const lost = "select xact_rollback from pg_stat_database where datname = current_database()"
 	for i := range plan.Steps {
+		before := one[int64](b, url, lost)
 		require.NoError(b, tgt.Apply(b.Context(), mig, plan, i, func(target.Progress) {}), plan.Steps[i].Name)
+		if plan.Steps[i].Kind == migration.KindBackfill {
+			b.Logf("%d batches, %d transactions rolled back", one[int64](b, url, "select count(*) from tartan_migrate.batches"), one[int64](b, url, lost)-before)
+		}
 	}
 	e, err := tgt.Entry(b.Context(), mig)
 	require.NoError(b, err)

@@ -20,7 +20,7 @@ const (
 	firstBatch  = 2_000
 	fewestRows  = 100
 	mostRows    = 100_000
-	batchTarget = 500 * time.Millisecond
+	batchTarget = 250 * time.Millisecond // a foreground statement waits no longer for a row
 )
 
 // backfiller is a backfill under way. Each batch is one transaction: the earlier values go into the archive, the UPDATE runs,
@@ -34,7 +34,6 @@ type backfiller struct {
 	next    int      // ordinal of the next batch
 	rows    int64    // of the table passed
 	size    int
-	contest int // conflicts of this batch with other sessions
 }
 
 // backfill goes through the table by its key, from where the ledger says.
@@ -188,26 +187,14 @@ from tartan_migrate.batches where migration = $1 and step = $2 order by ordinal 
 
 // batch rewrites the next rows and returns how many of the table it went past; 0 at the end.
 func (b *backfiller) batch(ctx context.Context) (passed int, err error) {
-	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead} // the old values read are those that the UPDATE finds, or it fails
-	if b.contest > 1 {
-		options.IsoLevel = pgx.ReadCommitted
-	}
 	var to []string
-	err = b.transaction(ctx, b.statementTimeout(), options, func(tx pgx.Tx) error {
+	err = b.transaction(ctx, b.statementTimeout(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		to, passed, err = b.upper(ctx, tx)
 		if err != nil || passed == 0 {
 			return err
 		}
-		if b.contest > 1 {
-			if _, err := tx.Exec(ctx, "select from "+b.table.only()+" t where "+b.between("t", to)+" order by "+strings.Join(names(b.detail.Key, "t."), ", ")+" for no key update"); err != nil {
-				return err
-			}
-		}
 		tag, err := tx.Exec(ctx, b.rewrite(to))
 		if err != nil {
-			if lost(err) {
-				b.contest++
-			}
 			return b.unlessLost(err)
 		}
 		last, err := json.Marshal(map[string]any{"key": to, "passed": passed})
@@ -220,7 +207,6 @@ func (b *backfiller) batch(ctx context.Context) (passed int, err error) {
 	if err != nil || passed == 0 {
 		return 0, err
 	}
-	b.contest = max(b.contest-1, 0)
 	b.last, b.next, b.rows = to, b.next+1, b.rows+int64(passed)
 	return passed, nil
 }
@@ -282,16 +268,19 @@ func (b *backfiller) compare(alias, operator string, key []string) string {
 // literal quotes a value; the session has standard_conforming_strings on.
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// rewrite is the UPDATE of the plan, wrapped so that what it changes goes into the archive with the values before. The parts
-// of one statement see the table as it was before all of them.
+// rewrite is the UPDATE of the plan, wrapped so that what it changes goes into the archive with the values before. The rows are locked
+// first, at their newest versions, which are then those that the UPDATE finds: no change of others comes between, and none makes the
+// batch fail. The condition with the count has the UPDATE wait for all locks.
 func (b *backfiller) rewrite(to []string) string {
 	alias := orDefault(b.step.Backfill.Alias, b.table.Name)
 	update := strings.TrimRight(strings.TrimSpace(b.step.Up[0].SQL), "; \n\t")
-	update = strings.ReplaceAll(update, ":batch", b.between(alias, to))
-	var returning, archived, on []string
+	update = strings.ReplaceAll(update, ":batch", "("+b.between(alias, to)+" and (select count(*) from tartan_locked) > 0)")
+	var locked, returning, archived, on []string
+	keys := names(b.detail.Key, "t.")
 	for i, n := range names(b.detail.Key, pgx.Identifier{alias}.Sanitize()+".") {
+		locked = append(locked, fmt.Sprintf("%s as k%d", keys[i], i))
 		returning = append(returning, fmt.Sprintf("%s as k%d", n, i))
-		on = append(on, fmt.Sprintf("%s = u.k%d", names(b.detail.Key, "t.")[i], i))
+		on = append(on, fmt.Sprintf("l.k%d = u.k%d", i, i))
 		cast := ""
 		if b.detail.Key[i].Own {
 			cast = "::text"
@@ -300,11 +289,12 @@ func (b *backfiller) rewrite(to []string) string {
 	}
 	for i, c := range b.detail.Columns {
 		name := pgx.Identifier{c.Name}.Sanitize()
+		locked = append(locked, fmt.Sprintf("t.%s::text as old%d", name, i))
 		returning = append(returning, fmt.Sprintf("%s.%s::text as new%d", pgx.Identifier{alias}.Sanitize(), name, i))
-		archived = append(archived, fmt.Sprintf("t.%s::text, u.new%d", name, i))
+		archived = append(archived, fmt.Sprintf("l.old%d, u.new%d", i, i))
 	}
-	return fmt.Sprintf("with u as (%s\nreturning %s) insert into %s select %d, %s from u join %s t on %s where %s",
-		update, strings.Join(returning, ", "), b.archive, b.next, strings.Join(archived, ", "), b.table.only(), strings.Join(on, " and "), b.between("t", to))
+	return fmt.Sprintf("with tartan_locked as materialized (select %s from %s t where %s order by %s for no key update), u as (%s\nreturning %s) insert into %s select %d, %s from u join tartan_locked l on %s",
+		strings.Join(locked, ", "), b.table.only(), b.between("t", to), strings.Join(keys, ", "), update, strings.Join(returning, ", "), b.archive, b.next, strings.Join(archived, ", "), strings.Join(on, " and "))
 }
 
 // pace reports, adapts the size of the batches, and waits as the plan says.
