@@ -17,8 +17,9 @@ import (
 	"github.com/tartan-ai/tartan/internal/local"
 )
 
-func (c *contest) database(ctx context.Context) (*pgx.Conn, error) {
-	st, err := local.ReadState(c.dir)
+// database connects to the stack's database, where all of it is seen.
+func (s *stack) database(ctx context.Context) (*pgx.Conn, error) {
+	st, err := local.ReadState(s.dir)
 	if err != nil {
 		return nil, err
 	}
