@@ -98,6 +98,25 @@ func (m *Models) InvokeModel(ctx context.Context, in AttemptInput) (*Invoked, er
 	return &Invoked{Result: got}, nil
 }
 
+// Expired is what ExpireCalls did.
+type Expired struct {
+	Calls int `json:"calls"` // whose callers died, in all workspaces
+}
+
+// ExpireCalls ends the calls whose callers died and forgets answers past their time, in all workspaces.
+func (m *Models) ExpireCalls(ctx context.Context) (*Expired, error) {
+	var done progress
+	defer done.beating(ctx)()
+	var out Expired
+	for {
+		n, err := postgres.ExpireCalls(ctx, m.Engine.Pool)
+		out.Calls += n
+		if err != nil || n < postgres.MaxExpired {
+			return &out, typed("end dead calls", err)
+		}
+	}
+}
+
 // modelFault gives errors of calls their Temporal types.
 func modelFault(doing string, err error) error {
 	var over *postgres.OverBudgetError

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 
+	"github.com/tartan-ai/tartan/activities"
 	"github.com/tartan-ai/tartan/internal/completion"
 	"github.com/tartan-ai/tartan/internal/feed"
 	"github.com/tartan-ai/tartan/internal/postgres"
@@ -106,4 +109,23 @@ func TestCompleteOnARealServer(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, faulty.Text, got.Text)
 	require.Len(t, fake.Seen(""), before)
+
+	// The worker has scheduled that dead calls are ended; here it happens at once.
+	expiry := s.client.ScheduleClient().GetHandle(t.Context(), workflows.ExpireCallsID)
+	eventually(t, "the schedule is there", func() bool { return expiry.Trigger(t.Context(), client.ScheduleTriggerOptions{}) == nil })
+	var started string
+	eventually(t, "the schedule starts a workflow", func() bool {
+		d, err := expiry.Describe(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, time.Minute, d.Schedule.Spec.Intervals[0].Every)
+		if len(d.Info.RecentActions) > 0 {
+			started = d.Info.RecentActions[0].StartWorkflowResult.WorkflowID
+		}
+		return started != ""
+	})
+	var expired activities.Expired
+	require.NoError(t, s.client.GetWorkflow(t.Context(), started, "").Get(t.Context(), &expired))
+	if *record {
+		s.save("expired_calls", started)
+	}
 }

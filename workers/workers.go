@@ -75,13 +75,21 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	cfg.Log.Info("worker started", zap.Strings(telemetry.KeyTaskQueue, []string{workflows.TaskQueue, activities.QueueFeatures, activities.QueuePattern, activities.QueueKnowledge, activities.QueueMigrate}))
 	stopFeeding := cfg.observe(ctx)
+	scheduling, cancel := context.WithCancel(ctx)
+	scheduled := make(chan struct{})
+	go func() {
+		defer close(scheduled)
+		cfg.schedule(scheduling)
+	}()
 	select {
 	case <-ctx.Done():
 	case err = <-fatal:
 		err = fmt.Errorf("run worker: %w", err)
 	}
 	stopFeeding()
+	cancel()
 	stop(workers)
+	<-scheduled
 	cfg.Log.Info("worker stopped")
 	return err
 }
@@ -147,6 +155,27 @@ func (cfg Config) tryStart(ctx context.Context, fatal chan<- error) (started []w
 		started = append(started, w)
 	}
 	return started, nil
+}
+
+// schedule makes the schedules that all workers share, beside the work: a server that has just started answers workers first.
+func (cfg Config) schedule(ctx context.Context) {
+	for wait := firstWait; ; wait = min(2*wait, lastWait) {
+		within, cancel := context.WithTimeout(ctx, 10*time.Second)
+		err := workflows.ScheduleExpireCalls(within, cfg.Client)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if !passing(err) && !errors.Is(err, workflows.ErrUnavailable) {
+			cfg.Log.Error("not scheduled, so calls of callers that died hold their money until a budget lacks it", zap.Error(err))
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
 }
 
 // workers makes a worker for each task queue. Slots and pollers are fixed: on two cores more of them only wait.

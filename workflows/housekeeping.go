@@ -85,11 +85,16 @@ func StartHousekeeping(ctx context.Context, c client.Client, in HousekeepingInpu
 // ScheduleHousekeeping has Housekeeping start by itself every so often, as the caller, in place of what was scheduled for the
 // workspace before. The error is ErrUnavailable where that says more.
 func ScheduleHousekeeping(ctx context.Context, c client.Client, in HousekeepingInput, every time.Duration) error {
-	id := HousekeepingID(in.Caller.WorkspaceID)
+	return schedule(ctx, c, HousekeepingID(in.Caller.WorkspaceID), every, time.Hour, &client.ScheduleWorkflowAction{Workflow: Housekeeping, Args: []any{in}, StaticSummary: "housekeeping"})
+}
+
+// schedule has a workflow start every so often, in place of what the schedule with this id did before; one that is paused stays so.
+// Starts missed for longer than late are not made up for, and there is none while the last one runs.
+func schedule(ctx context.Context, c client.Client, id string, every, late time.Duration, action *client.ScheduleWorkflowAction) error {
+	action.ID, action.TaskQueue, action.WorkflowTaskTimeout = id+"/scheduled", TaskQueue, taskTimeout
 	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every}}}
-	action := &client.ScheduleWorkflowAction{ID: id + "/scheduled", Workflow: Housekeeping, Args: []any{in}, TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout, StaticSummary: "housekeeping"}
 	_, err := c.ScheduleClient().Create(ctx, client.ScheduleOptions{
-		ID: id, Spec: spec, Action: action, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: time.Hour,
+		ID: id, Spec: spec, Action: action, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: late,
 	})
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		err = c.ScheduleClient().GetHandle(ctx, id).Update(ctx, client.ScheduleUpdateOptions{

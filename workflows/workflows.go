@@ -34,6 +34,7 @@ func Register(r interface{ RegisterWorkflow(w any) }) {
 	r.RegisterWorkflow(Migrate)
 	r.RegisterWorkflow(Complete)
 	r.RegisterWorkflow(AnalyzeObservations)
+	r.RegisterWorkflow(ExpireCalls)
 }
 
 // heartbeatTimeout is how long a dead worker goes unnoticed.

@@ -101,7 +101,6 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- h.Serve(l) }()
-	go g.sweep(ctx)
 	defer g.config.Engine.Wait()
 	select {
 	case err := <-done:
@@ -118,22 +117,6 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		_ = h.Close()
 	}
 	return nil
-}
-
-// sweep ends the calls of callers that died.
-func (g *Gateway) sweep(ctx context.Context) {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if _, err := postgres.ExpireCalls(ctx, g.config.Pool); err != nil && ctx.Err() == nil {
-				g.log.Warn("dead calls not swept", zap.Error(err))
-			}
-		}
-	}
 }
 
 // problem is a refusal in the form of the dialect.

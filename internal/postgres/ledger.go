@@ -129,9 +129,13 @@ func ReleaseHeld(ctx context.Context, pool *pgxpool.Pool, call uuid.UUID) error 
 	return nil
 }
 
+// MaxExpired is how many calls ExpireCalls ends at once.
+const MaxExpired = 1000
+
 // ExpireCalls ends the calls of callers that died, in every workspace, and forgets answers and cache entries past their time.
+// There may be more where it ended MaxExpired.
 func ExpireCalls(ctx context.Context, pool *pgxpool.Pool) (n int, err error) {
-	if err = asLedger(ctx, pool, "on", "select tartan.expire_calls(null, 1000)", nil, &n); err != nil {
+	if err = asLedger(ctx, pool, "on", "select tartan.expire_calls(null, $1)", []any{MaxExpired}, &n); err != nil {
 		return 0, fmt.Errorf("expire calls: %w", err)
 	}
 	err = AsService(ctx, pool, func(tx pgx.Tx) error {
