@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -67,9 +68,17 @@ func TestCallsToAgents(t *testing.T) {
 		into.whole = append(into.whole, time.Since(began))
 		into.add(t, temporal, run)
 	}
+	worked := map[string]int{"agent": agent.Process.Pid, "worker": s.pid(t, "worker"), "temporal": s.pid(t, "temporal")}
+	before := map[string]time.Duration{}
+	for role, pid := range worked {
+		before[role] = processorTime(t, pid)
+	}
 	for i := range *callsFlag {
 		measure(python, "vibration", "vibration.features", map[string]any{"caller": caller, "windows": []any{map[string]any{"values": []int{1, i, 6}}}})
 		measure(core, "knowledge", "ListSpaces", map[string]any{"caller": caller})
+	}
+	for role, pid := range worked {
+		t.Logf("processor time of %s, per round of two calls: %s", role, (processorTime(t, pid)-before[role])/time.Duration(*callsFlag))
 	}
 	load, err := os.ReadFile("/proc/loadavg")
 	require.NoError(t, err)
@@ -143,4 +152,17 @@ func resident(t *testing.T, pid int) (mb int) {
 	_, err = fmt.Sscanf(rest, "%d kB", &mb)
 	require.NoError(t, err)
 	return mb / 1000
+}
+
+// processorTime is what a process has used, to the ten milliseconds that the system counts in.
+func processorTime(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	require.NoError(t, err)
+	var user, system int
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // from the state on, the third
+	require.Greater(t, len(fields), 12)
+	_, err = fmt.Sscan(fields[11]+" "+fields[12], &user, &system)
+	require.NoError(t, err)
+	return time.Duration(user+system) * 10 * time.Millisecond
 }

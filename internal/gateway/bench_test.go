@@ -192,6 +192,15 @@ func TestStreamsArriveWhole(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts Postgres and a gateway")
 	}
+	soak := time.Duration(0)
+	if text := os.Getenv(soakVar); text != "" {
+		var err error
+		soak, err = time.ParseDuration(text)
+		require.NoError(t, err, soakVar)
+		if deadline, ok := t.Deadline(); ok {
+			require.Greater(t, time.Until(deadline), soak+2*time.Minute, "%s=%s needs a longer -timeout", soakVar, soak)
+		}
+	}
 	p := start(t, 101)
 	round := func(streams int64) {
 		var wg sync.WaitGroup
@@ -218,15 +227,6 @@ func TestStreamsArriveWhole(t *testing.T) {
 	t.Logf("2000 streams in %s, then %d MB", time.Since(began).Round(time.Millisecond), p.rss(t))
 	if !racing {
 		require.Less(t, p.rss(t), 100)
-	}
-	soak := time.Duration(0)
-	if text := os.Getenv(soakVar); text != "" {
-		var err error
-		soak, err = time.ParseDuration(text)
-		require.NoError(t, err, soakVar)
-		if deadline, ok := t.Deadline(); ok {
-			require.Greater(t, time.Until(deadline), soak+time.Minute, "%s=%s needs a longer -timeout", soakVar, soak)
-		}
 	}
 	minute, first := 0, p.rss(t)
 	for began = time.Now(); time.Since(began) < soak; {
