@@ -186,8 +186,10 @@ func BenchmarkOverhead(b *testing.B) {
 	b.ReportMetric(us(through, 99), "through-p99-µs")
 }
 
-// Each of 2,000 streams of 101 pieces arrives whole, and the gateway stays small. TARTAN_TEST_GATEWAY_SOAK=10m goes on so for ten
-// minutes, says each minute how large the gateway is, which stays under 100 MB; it needs -timeout 20m.
+// Each of 2,000 streams of 101 pieces arrives whole, and the gateway stays small. It goes on so for ten minutes, says each minute how
+// large the gateway is, and fails where that is 100 MB, with
+//
+//	TARTAN_TEST_GATEWAY_SOAK=10m go test ./internal/gateway -run StreamsArrive -v -timeout 20m
 func TestStreamsArriveWhole(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts Postgres and a gateway")
