@@ -113,6 +113,7 @@ func TestCompleteOnARealServer(t *testing.T) {
 	// The worker has scheduled that dead calls are ended; here it happens at once.
 	expiry := s.client.ScheduleClient().GetHandle(t.Context(), workflows.ExpireCallsID)
 	eventually(t, "the schedule is there", func() bool { return expiry.Trigger(t.Context(), client.ScheduleTriggerOptions{}) == nil })
+	require.NoError(t, workflows.ScheduleExpireCalls(t.Context(), s.client), "again, as the next worker does")
 	var started string
 	eventually(t, "the schedule starts a workflow", func() bool {
 		d, err := expiry.Describe(t.Context())
