@@ -48,7 +48,7 @@ func TestCallsToAgents(t *testing.T) {
 	out, err := sync.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	agent := runAgent(t, uv, dir, "vibration", env)
-	require.Eventually(t, func() bool { return s.agentState(t, "vibration") == "live" }, 30*time.Second, 200*time.Millisecond)
+	require.Eventually(t, func() bool { return s.agentState(t, "vibration") == "live" }, 2*time.Minute, 200*time.Millisecond)
 
 	st, err := local.ReadState(s.dir)
 	require.NoError(t, err)
