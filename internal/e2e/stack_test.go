@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -23,6 +24,8 @@ import (
 
 // readyWithin bounds a start of the whole stack. A cold one may have to build the Temporal server first.
 const readyWithin = 20 * time.Minute
+
+var logsFlag = flag.String("logs", "", "a folder where the logs of a test that failed are kept, as a whole")
 
 // bin is the built command; TestMain makes it.
 var bin string
@@ -133,11 +136,24 @@ func (s *stack) stop(t *testing.T) {
 	s.cmd = nil
 }
 
+// showLogs shows the end of what each process said, and keeps all of it in the folder that -logs names.
 func (s *stack) showLogs(t *testing.T) {
-	for _, name := range []string{"worker", "mcp", "postgres", "temporal"} {
-		text, err := os.ReadFile(local.LogPath(s.dir, name))
-		if err == nil {
-			t.Logf("%s.log:\n%s", name, tail(text, 4000))
+	folder := filepath.Dir(local.LogPath(s.dir, ""))
+	if *logsFlag != "" {
+		kept := filepath.Join(*logsFlag, t.Name())
+		if err := os.CopyFS(kept, os.DirFS(folder)); err != nil {
+			t.Errorf("keep the logs: %v", err)
+		} else {
+			t.Logf("the logs are kept in %s", kept)
+		}
+	}
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		t.Errorf("read the logs: %v", err)
+	}
+	for _, f := range files {
+		if text, err := os.ReadFile(filepath.Join(folder, f.Name())); err == nil {
+			t.Logf("%s:\n%s", f.Name(), tail(text, 8000))
 		}
 	}
 }

@@ -65,8 +65,8 @@ func TestWritersThroughKills(t *testing.T) {
 	address := freeAddress(t)
 	c.servers[1].Store("http://" + address + "/mcp")
 	more := map[string]*child{
-		"second mcp":    c.child(t, "mcp", "--http="+address),
-		"second worker": c.child(t, "worker"),
+		"second mcp":    c.child(t, "second-mcp", "mcp", "--http="+address),
+		"second worker": c.child(t, "second-worker", "worker"),
 	}
 	c.start(t)
 
@@ -111,10 +111,11 @@ type child struct {
 	end bool
 }
 
-func (s *stack) child(t *testing.T, args ...string) *child {
+// child starts a command whose log lies with those of the stack, under the given name.
+func (s *stack) child(t *testing.T, name string, args ...string) *child {
 	t.Helper()
 	c := &child{}
-	log, err := os.CreateTemp(t.TempDir(), "log")
+	log, err := os.Create(local.LogPath(s.dir, name))
 	require.NoError(t, err)
 	start := func() error {
 		c.mu.Lock()
@@ -144,9 +145,6 @@ func (s *stack) child(t *testing.T, args ...string) *child {
 		c.mu.Unlock()
 		c.kill()
 		<-over
-		if text, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
-			t.Logf("%s said:\n%s", args[0], tail(text, 8000))
-		}
 		_ = log.Close()
 	})
 	return c
