@@ -95,26 +95,26 @@ func luhn(s string) bool {
 
 // national are the identity numbers that are known, those that any digits look like only near a word for them.
 var national = []struct {
-	name   string
-	digits int // at least, in the line
-	form   *regexp.Regexp
-	near   *regexp.Regexp
-	valid  func(string) bool
+	name  string
+	may   forms
+	form  *regexp.Regexp
+	near  *regexp.Regexp
+	valid func(string) bool
 }{
-	{"US SSN", 9, regexp.MustCompile(`\d{3}-\d{2}-\d{4}`), nil, ssn},
-	{"GB NINO", 6, regexp.MustCompile(`[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]`), nil, nino},
-	{"FR NIR", 12, regexp.MustCompile(`[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?\d[\dAB] ?\d{3} ?\d{3} ?\d{2}`), nil, nir},
-	{"ES DNI", 7, regexp.MustCompile(`(?:\d{8}|[XYZ]-?\d{7})-?[A-HJ-NP-TV-Z]`), nil, dni},
-	{"IT codice fiscale", 7, regexp.MustCompile(`[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]`), nil, codiceFiscale},
-	{"FI HETU", 9, regexp.MustCompile(`(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d{2}[-+A]\d{3}[0-9A-FHJ-NPR-Y]`), nil, hetu},
-	{"BR CPF", 11, regexp.MustCompile(`\d{3}\.\d{3}\.\d{3}-\d{2}`), nil, cpf},
-	{"CN resident identity", 17, regexp.MustCompile(`[1-9]\d{5}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx]`), nil, residentIdentity},
-	{"SE personnummer", 10, regexp.MustCompile(`(?:19|20)?\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])[-+]\d{4}`), nil, personnummer},
-	{"DE Steuer-ID", 11, regexp.MustCompile(`[1-9]\d(?: ?\d{3}){3}`), word(`steuer|\bidnr|tax id|\btin\b`), steuerID},
-	{"NL BSN", 9, regexp.MustCompile(`\d{9}`), word(`\bbsn\b|burgerservice|sofi`), weighted([]int{9, 8, 7, 6, 5, 4, 3, 2, -1}, 11)},
-	{"PL PESEL", 11, regexp.MustCompile(`\d{11}`), word(`pesel`), weighted([]int{1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1}, 10)},
-	{"IN Aadhaar", 12, regexp.MustCompile(`[2-9]\d{3} ?\d{4} ?\d{4}`), word(`aadhaar|\buid\b`), verhoeff},
-	{"US SSN", 9, regexp.MustCompile(`\d{9}`), word(`\bssn\b|social security`), func(s string) bool { return ssn(s) }},
+	{"US SSN", maySSN, regexp.MustCompile(`\d{3}-\d{2}-\d{4}`), nil, ssn},
+	{"GB NINO", mayNINO, regexp.MustCompile(`[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]`), nil, nino},
+	{"FR NIR", mayNIR, regexp.MustCompile(`[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?\d[\dAB] ?\d{3} ?\d{3} ?\d{2}`), nil, nir},
+	{"ES DNI", mayDNI, regexp.MustCompile(`(?:\d{8}|[XYZ]-?\d{7})-?[A-HJ-NP-TV-Z]`), nil, dni},
+	{"IT codice fiscale", mayCodice, regexp.MustCompile(`[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]`), nil, codiceFiscale},
+	{"FI HETU", mayHETU, regexp.MustCompile(`(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d{2}[-+A]\d{3}[0-9A-FHJ-NPR-Y]`), nil, hetu},
+	{"BR CPF", mayCPF, regexp.MustCompile(`\d{3}\.\d{3}\.\d{3}-\d{2}`), nil, cpf},
+	{"CN resident identity", maySeventeen, regexp.MustCompile(`[1-9]\d{5}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx]`), nil, residentIdentity},
+	{"SE personnummer", mayPersonnummer, regexp.MustCompile(`(?:19|20)?\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])[-+]\d{4}`), nil, personnummer},
+	{"DE Steuer-ID", mayElevenSet, regexp.MustCompile(`[1-9]\d(?: ?\d{3}){3}`), word(`steuer|\bidnr|tax id|\btin\b`), steuerID},
+	{"NL BSN", mayNine, regexp.MustCompile(`\d{9}`), word(`\bbsn\b|burgerservice|sofi`), weighted([]int{9, 8, 7, 6, 5, 4, 3, 2, -1}, 11)},
+	{"PL PESEL", mayEleven, regexp.MustCompile(`\d{11}`), word(`pesel`), weighted([]int{1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1}, 10)},
+	{"IN Aadhaar", mayTwelveSet, regexp.MustCompile(`[2-9]\d{3} ?\d{4} ?\d{4}`), word(`aadhaar|\buid\b`), verhoeff},
+	{"US SSN", mayNine, regexp.MustCompile(`\d{9}`), word(`\bssn\b|social security`), func(s string) bool { return ssn(s) }},
 }
 
 func word(w string) *regexp.Regexp { return regexp.MustCompile(`(?i)(?:` + w + `)`) }

@@ -43,12 +43,15 @@ var (
 )
 
 // Find returns the personal data of a text, by their place. Data of one place are of one kind.
-func Find(s string) (out []Finding) {
+func Find(s string) []Finding { return find(s, sieve) }
+
+// find looks in each line for the forms that it may have.
+func find(s string, may func(line string) forms) (out []Finding) {
 	if !strings.ContainsAny(s, "0123456789@") {
 		return nil
 	}
 	if strings.Contains(s, "@") {
-		for _, m := range emailForm.FindAllStringIndex(s, -1) {
+		for _, m := range addresses(s) {
 			if email(s, m[0], m[1]) {
 				out = append(out, Finding{Email, "", m[0], m[1]})
 			}
@@ -61,7 +64,7 @@ func Find(s string) (out []Finding) {
 		}
 		// numbers have six digits and more; addresses of the internet fewer, and signs
 		if n := digits(s[from:to]); n >= 6 || n >= 4 && strings.Count(s[from:to], ".") >= 3 || strings.Count(s[from:to], ":") >= 2 {
-			out = inLine(out, s, from, to, n)
+			out = inLine(out, s, from, to, may(s[from:to]))
 		}
 		from = to
 	}
@@ -69,15 +72,15 @@ func Find(s string) (out []Finding) {
 	return out
 }
 
-// inLine finds what has digits in a line of a text. Most lines have too few of them, or of the signs, for most forms.
-func inLine(out []Finding, s string, from, to, count int) []Finding {
+// inLine finds what has digits in a line of a text.
+func inLine(out []Finding, s string, from, to int, may forms) []Finding {
 	add := func(kind Kind, form string, start, end int) {
 		if !slices.ContainsFunc(out, func(f Finding) bool { return start < f.End && f.Start < end }) {
 			out = append(out, Finding{kind, form, start, end})
 		}
 	}
-	places := func(likely bool, form *regexp.Regexp) [][]int {
-		if !likely {
+	places := func(of forms, form *regexp.Regexp) [][]int {
+		if may&of == 0 {
 			return nil
 		}
 		all := form.FindAllStringSubmatchIndex(s[from:to], -1)
@@ -90,18 +93,18 @@ func inLine(out []Finding, s string, from, to, count int) []Finding {
 		}
 		return all
 	}
-	for _, m := range places(capitals(s[from:to]), ibanForm) {
+	for _, m := range places(mayIBAN, ibanForm) {
 		if n := iban(s[m[0]:m[1]]); n > 0 && !within(s, m[0], m[0]+n) {
 			add(IBAN, s[m[0]:m[0]+2], m[0], m[0]+n)
 		}
 	}
-	for _, m := range places(count >= 13, cardForm) {
+	for _, m := range places(mayCard, cardForm) {
 		if network := card(s[m[0]:m[1]]); network != "" && !within(s, m[0], m[1]) && !decimal(s, m[0], m[1]) {
 			add(Card, network, m[0], m[1])
 		}
 	}
 	for _, n := range national {
-		for _, m := range places(count >= n.digits, n.form) {
+		for _, m := range places(n.may, n.form) {
 			if within(s, m[0], m[1]) || decimal(s, m[0], m[1]) || n.near != nil && !n.near.MatchString(s[max(0, m[0]-60):m[0]]) {
 				continue
 			}
@@ -110,17 +113,17 @@ func inLine(out []Finding, s string, from, to, count int) []Finding {
 			}
 		}
 	}
-	for _, m := range places(strings.Count(s[from:to], ".") >= 3, ipv4Form) {
+	for _, m := range places(mayIPv4, ipv4Form) {
 		if a, err := netip.ParseAddr(s[m[0]:m[1]]); err == nil && public(a) && !within(s, m[0], m[1]) && !decimal(s, m[0], m[1]) && !version(s, m[0]) {
 			add(IP, "v4", m[0], m[1])
 		}
 	}
-	for _, m := range places(strings.Count(s[from:to], ":") >= 2, ipv6Form) {
+	for _, m := range places(mayIPv6, ipv6Form) {
 		if a, err := netip.ParseAddr(s[m[0]:m[1]]); err == nil && a.Is6() && public(a) && !within(s, m[0], m[1]) {
 			add(IP, "v6", m[0], m[1])
 		}
 	}
-	for _, m := range places(count >= 7, phoneForm) {
+	for _, m := range places(mayPhone, phoneForm) {
 		start, end := m[0], m[1]
 		if m[6] >= 0 { // after a word
 			start, end = m[6], m[7]
@@ -136,18 +139,6 @@ func inLine(out []Finding, s string, from, to, count int) []Finding {
 		}
 	}
 	return out
-}
-
-// capitals says whether two digits follow two capitals somewhere, as in each IBAN.
-func capitals(s string) bool {
-	digit := func(b byte) bool { return '0' <= b && b <= '9' }
-	capital := func(b byte) bool { return 'A' <= b && b <= 'Z' }
-	for i := 3; i < len(s); i++ {
-		if digit(s[i]) && digit(s[i-1]) && capital(s[i-2]) && capital(s[i-3]) {
-			return true
-		}
-	}
-	return false
 }
 
 // email refuses what is no address of a person: hosts for examples, remotes of git, automatic senders.
@@ -225,7 +216,7 @@ func date(s string) bool { return dateForm.MatchString(s) }
 
 func digits(s string) (n int) {
 	for i := 0; i < len(s); i++ {
-		if '0' <= s[i] && s[i] <= '9' {
+		if digit(s[i]) {
 			n++
 		}
 	}
