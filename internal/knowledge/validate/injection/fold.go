@@ -17,12 +17,12 @@ type folded struct {
 
 func fold(s string) folded {
 	var f folded
-	var b strings.Builder
-	b.Grow(len(s))
+	b := make([]byte, 0, len(s))
 	f.at = make([]int32, 0, len(s))
 	put := func(r rune, at int) {
-		n, _ := b.WriteRune(r)
-		for range n {
+		n := len(b)
+		b = utf8.AppendRune(b, r)
+		for range len(b) - n {
 			f.at = append(f.at, int32(at))
 		}
 	}
@@ -39,13 +39,13 @@ func fold(s string) folded {
 				continue
 			case r <= ' ':
 				if !blank {
-					put(' ', i)
+					b, f.at = append(b, ' '), append(f.at, int32(i))
 				}
 				blank = true
 				continue
 			}
 			blank = false
-			put(r, i)
+			b, f.at = append(b, byte(r)), append(f.at, int32(i))
 		case invisible(r):
 		case unicode.IsSpace(r):
 			if !blank {
@@ -65,8 +65,18 @@ func fold(s string) folded {
 			}
 		}
 	}
-	f.s = b.String()
+	f.s = string(b)
 	return f
+}
+
+// ascii says whether a text has no bytes of other characters.
+func ascii(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 func word(b byte) bool {
@@ -81,6 +91,9 @@ func invisible(r rune) bool {
 // alike maps letters of other scripts to the Latin ones that they are drawn like, where a text has both scripts: it is
 // then read again with them mapped.
 func alike(f folded) (folded, bool) {
+	if ascii(f.s) {
+		return f, false
+	}
 	latin, other := false, false
 	for _, r := range f.s {
 		latin = latin || 'a' <= r && r <= 'z'
@@ -117,28 +130,33 @@ var lookalikes = func() map[rune]rune {
 // compact are the letters of a text alone, with digits read as the letters they stand for in "1gn0re".
 func compact(f folded) folded {
 	out := folded{at: make([]int32, 0, len(f.at))}
-	var b strings.Builder
 	for i := 0; i < len(f.s); i++ {
-		c := f.s[i]
-		switch c {
-		case '0':
-			c = 'o'
-		case '1', '!', '|':
-			c = 'i'
-		case '3':
-			c = 'e'
-		case '4', '@':
-			c = 'a'
-		case '5', '$':
-			c = 's'
-		case '7':
-			c = 't'
-		}
-		if 'a' <= c && c <= 'z' {
-			b.WriteByte(c)
+		if letterOf[f.s[i]] != 0 {
 			out.at = append(out.at, f.at[i])
 		}
 	}
-	out.s = b.String()
+	out.s = letters(f.s)
 	return out
 }
+
+// letters is the text of compact.
+func letters(s string) string {
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if c := letterOf[s[i]]; c != 0 {
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}
+
+// letterOf is the letter that a byte is or stands for, 0 none.
+var letterOf = func() (of [256]byte) {
+	for c := byte('a'); c <= 'z'; c++ {
+		of[c] = c
+	}
+	for i, c := range []byte("01!|34@5$7") {
+		of[c] = "oiiieaasst"[i]
+	}
+	return of
+}()

@@ -35,8 +35,14 @@ const minWords = 6
 func hidden(out []Finding, s string) []Finding {
 	out = invisibles(out, s)
 	in := code(s)
-	for _, form := range []*regexp.Regexp{commentForm, noteForm} {
-		for _, m := range form.FindAllStringSubmatchIndex(s, -1) {
+	for _, form := range []struct {
+		sign string // in every match
+		re   *regexp.Regexp
+	}{{"<!--", commentForm}, {"]:", noteForm}} {
+		if !strings.Contains(s, form.sign) {
+			continue
+		}
+		for _, m := range form.re.FindAllStringSubmatchIndex(s, -1) {
 			if in.holds(m[0]) {
 				continue
 			}
@@ -68,10 +74,15 @@ func hidden(out []Finding, s string) []Finding {
 			}
 		}
 	}
-	for _, m := range latexHidden.FindAllStringIndex(s, -1) {
-		if !in.holds(m[0]) {
-			out = append(out, Finding{Hidden, "formula", m[0], m[1]})
+	if strings.Contains(s, `\`) {
+		for _, m := range latexHidden.FindAllStringIndex(s, -1) {
+			if !in.holds(m[0]) {
+				out = append(out, Finding{Hidden, "formula", m[0], m[1]})
+			}
 		}
+	}
+	if !hasScheme(s, "data") {
+		return out
 	}
 	for _, m := range dataForm.FindAllStringSubmatchIndex(s, -1) {
 		group := func(g int) string {
@@ -88,6 +99,19 @@ func hidden(out []Finding, s string) []Finding {
 		}
 	}
 	return out
+}
+
+// hasScheme says whether a word, in any case, stands before a colon.
+func hasScheme(s, word string) bool {
+	for at := 0; ; at++ {
+		i := strings.IndexByte(s[at:], ':')
+		if i < 0 {
+			return false
+		}
+		if at += i; at >= len(word) && strings.EqualFold(s[at-len(word):at], word) {
+			return true
+		}
+	}
 }
 
 // forModel says whether a hidden text is for a model: it instructs, or it is prose with words that speak to one, and no
@@ -194,6 +218,9 @@ var (
 // code returns where fenced code and code spans are. A fence that is not closed holds no code: nothing may be hidden from
 // the checks by opening one.
 func code(s string) (out spans) {
+	if !strings.Contains(s, "`") && !strings.Contains(s, "~~~") {
+		return nil
+	}
 	open, mark := -1, ""
 	for _, m := range fence.FindAllStringSubmatchIndex(s, -1) {
 		f := s[m[2]:m[3]]

@@ -55,7 +55,7 @@ func judge(s string) string {
 	found = roles(found, s)
 	found = exfiltration(found, s)
 	if len(found) == 0 {
-		if m := activeHTML.FindString(s); m != "" {
+		if strings.Contains(s, "<") && activeHTML.MatchString(s) {
 			return "markup"
 		}
 		return ""
@@ -83,11 +83,12 @@ func apply(out []Finding, f folded, spaced bool) []Finding {
 		out = append(out, Finding{Instruction, rule, from, to})
 	}
 	var address, order []Finding
+	in := gramsOf(f.s)
 	for _, r := range allRules {
 		if r.weight == orders && len(address) == 0 { // the table has addresses first
 			continue
 		}
-		for _, m := range r.find(f.s) {
+		for _, m := range r.find(f.s, in) {
 			switch r.weight {
 			case alone:
 				add(r.name, m[0], m[1])
@@ -113,11 +114,12 @@ func apply(out []Finding, f folded, spaced bool) []Finding {
 		add("addresses a model and asks something of it", m[0], m[1])
 	}
 	if spaced {
-		c := compact(f)
+		plain := letters(f.s)
 		for _, w := range []string{"instruction", "prompt", "directive", "guideline"} {
-			if !strings.Contains(c.s, w) {
+			if !strings.Contains(plain, w) {
 				continue
 			}
+			c := compact(f)
 			for _, m := range compactForm.FindAllStringIndex(c.s, -1) {
 				out = append(out, Finding{Instruction, "spaced", int(c.at[m[0]]), int(c.at[m[1]-1]) + 1})
 			}

@@ -40,12 +40,15 @@ var denial = regexp.MustCompile(foldExpression("\\b(?:do not|don't|never|not|ple
 	`|(?:不要|请勿|請勿|切勿|别|勿|不得|不可)(?:忽略|忘记|忘記|忘|无视|無視|忽视|忽視)|忘れない|無視しない|무시하지|잊지|لا (?:تنس|تتجاهل)|\bjangan (?:lupa|abaikan)\w*|\b(?:dung|khong) (?:quen|bo qua)`))
 
 // find returns the places of a rule. The expression sees only what is near its words.
-func (r rule) find(s string) (out [][]int) {
+func (r rule) find(s string, in *grams) (out [][]int) {
 	var windows [][2]int
 	if r.words == nil {
 		windows = [][2]int{{0, len(s)}}
 	}
 	for _, w := range r.words {
+		if !in.mayHold(w) {
+			continue
+		}
 		for from := 0; ; {
 			i := strings.Index(s[from:], w)
 			if i < 0 {
