@@ -14,6 +14,9 @@ import (
 	"github.com/tartan-ai/tartan/internal/knowledge/search"
 )
 
+// cut selects a document, and whether it is cut into terms, in whatever way.
+const cut = `select b.hash, b.text, (select s.analysis from tartan.knowledge_searchable s where s.space_id = $1 and s.hash = b.hash) is not null`
+
 // uncut are the documents of a space that revisions name and that are not cut into terms as $2 does it.
 const uncut = ` from tartan.knowledge_bodies b where b.space_id = $1
 	and not exists (select from tartan.knowledge_searchable s where s.space_id = $1 and s.hash = b.hash and s.analysis = $2)`
@@ -21,7 +24,7 @@ const uncut = ` from tartan.knowledge_bodies b where b.space_id = $1
 // IndexKnowledge cuts documents of a space that revisions name, and that are not cut yet, into terms for RankKnowledge, at most so
 // many at a time. It returns how many it cut: call it until that is 0. Publish does it for what it publishes; the rest is from before.
 func IndexKnowledge(ctx context.Context, tx pgx.Tx, workspaceID, spaceID uuid.UUID, limit int) (int, error) {
-	return cutDocuments(ctx, tx, workspaceID, spaceID, `select b.hash, b.text`+uncut+`
+	return cutDocuments(ctx, tx, workspaceID, spaceID, cut+uncut+`
 		and exists (select from tartan.knowledge_revisions r where r.space_id = $1 and r.hash = b.hash) order by b.hash limit $3`, limit)
 }
 
@@ -30,7 +33,9 @@ func indexPublished(ctx context.Context, tx pgx.Tx, workspaceID, spaceID uuid.UU
 	if len(hashes) == 0 {
 		return nil
 	}
-	_, err := cutDocuments(ctx, tx, workspaceID, spaceID, `select b.hash, b.text`+uncut+` and b.hash = any ($3)`, hashes)
+	// one look at the key for each document: an anti-join is planned for the few rows of a young space, and reads all of a grown one
+	_, err := cutDocuments(ctx, tx, workspaceID, spaceID, cut+` from (select distinct unnest($3::text[])) p (hash)
+		join tartan.knowledge_bodies b on b.space_id = $1 and b.hash = p.hash where (select s.analysis from tartan.knowledge_searchable s where s.space_id = $1 and s.hash = b.hash) is distinct from $2`, hashes)
 	return err
 }
 
@@ -38,7 +43,9 @@ func cutDocuments(ctx context.Context, tx pgx.Tx, workspaceID, spaceID uuid.UUID
 	rows, _ := tx.Query(ctx, query, spaceID, search.Analysis, which)
 	var out [][]any
 	var hash, text string
-	_, err := pgx.ForEachRow(rows, []any{&hash, &text}, func() error {
+	var old bool
+	var replaced []string // were cut in another way
+	_, err := pgx.ForEachRow(rows, []any{&hash, &text, &old}, func() error {
 		d, err := knowledge.Parse([]byte(text))
 		if err != nil {
 			return fmt.Errorf("document %s: %w", hash, err)
@@ -51,15 +58,14 @@ func cutDocuments(ctx context.Context, tx pgx.Tx, workspaceID, spaceID uuid.UUID
 		for _, term := range t.Terms {
 			terms[stored(term.Text)] = term.Frequency
 		}
+		if old {
+			replaced = append(replaced, hash)
+		}
 		out = append(out, []any{workspaceID, spaceID, hash, search.Analysis, t.Language, t.Length, int(t.LengthCode), terms})
 		return nil
 	})
-	hashes := make([]string, len(out))
-	for i, row := range out {
-		hashes[i] = row[2].(string)
-	}
-	if err == nil && len(out) > 0 { // what was cut in another way goes
-		_, err = tx.Exec(ctx, `delete from tartan.knowledge_searchable where space_id = $1 and hash = any ($2)`, spaceID, hashes)
+	if err == nil && len(replaced) > 0 {
+		_, err = tx.Exec(ctx, `delete from tartan.knowledge_searchable where space_id = $1 and hash = any ($2)`, spaceID, replaced)
 	}
 	if err == nil {
 		err = insertRows(ctx, tx, "knowledge_searchable", []string{"workspace_id", "space_id", "hash", "analysis", "language", "length", "length_code", "terms"}, out)
