@@ -33,9 +33,11 @@ func indexPublished(ctx context.Context, tx pgx.Tx, workspaceID, spaceID uuid.UU
 	if len(hashes) == 0 {
 		return nil
 	}
-	// one look at the key for each document: an anti-join is planned for the few rows of a young space, and reads all of a grown one
+	// One look at the keys for each document: joins are planned for the few rows of a young space, and read all of a grown one. offset 0 keeps
+	// the planner from making a join of it again.
 	_, err := cutDocuments(ctx, tx, workspaceID, spaceID, cut+` from (select distinct unnest($3::text[])) p (hash)
-		join tartan.knowledge_bodies b on b.space_id = $1 and b.hash = p.hash where (select s.analysis from tartan.knowledge_searchable s where s.space_id = $1 and s.hash = b.hash) is distinct from $2`, hashes)
+		cross join lateral (select b.hash, b.text from tartan.knowledge_bodies b where b.space_id = $1 and b.hash = p.hash offset 0) b
+		where (select s.analysis from tartan.knowledge_searchable s where s.space_id = $1 and s.hash = p.hash) is distinct from $2`, hashes)
 	return err
 }
 
