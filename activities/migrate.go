@@ -63,6 +63,8 @@ type OpenedMigration struct {
 	ApprovalTimeout time.Duration `json:"approval_timeout"`
 	Soak            time.Duration `json:"soak,omitempty"`
 	MaxErrorRate    float64       `json:"max_error_rate,omitempty"`
+	MaxActive       time.Duration `json:"max_active,omitempty"`
+	SoakMeasures    bool          `json:"soak_measures,omitempty"` // the soak looks at more than the error rate since its start
 	MaxSlowdown     float64       `json:"max_slowdown"`
 	Retention       time.Duration `json:"retention"`
 	Measured        bool          `json:"measured,omitempty"` // it has reference queries
@@ -85,8 +87,8 @@ type MigrationStepInput struct {
 // StepProgress is what the heartbeats of a step hold.
 type StepProgress = target.Progress
 
-// Sample is how many transactions of a target were committed and rolled back.
-type Sample = target.Sample
+// Sample is what a target has counted so far.
+type Sample = migration.Sample
 
 // Difference is where a database is not as it was.
 type Difference = migration.Difference
@@ -292,7 +294,7 @@ func (m *Migrations) opened(ctx context.Context, t *target.Target, p *migration.
 	}
 	s := p.Settings
 	out := &OpenedMigration{
-		Approval: s.Approval, ApprovalTimeout: s.ApprovalTimeout, Soak: s.Soak, MaxErrorRate: s.MaxErrorRate, MaxSlowdown: s.MaxSlowdown, Retention: s.Retention,
+		Approval: s.Approval, ApprovalTimeout: s.ApprovalTimeout, Soak: s.Soak, MaxErrorRate: s.MaxErrorRate, MaxActive: s.MaxActive, SoakMeasures: true, MaxSlowdown: s.MaxSlowdown, Retention: s.Retention,
 		Measured: len(s.Queries) > 0,
 	}
 	if out.ApprovalTimeout == 0 {
@@ -318,6 +320,15 @@ func (m *Migrations) CheckMigration(ctx context.Context, ref MigrationRef) error
 	t, p, err := m.target(ctx, ref)
 	if err != nil {
 		return err
+	}
+	if p.Settings.MaxActive > 0 {
+		s, err := t.Sample(ctx)
+		if err != nil {
+			return migrationFault("look at the target", err)
+		}
+		if !s.HasActive {
+			return final(MigrationRefused, errors.New("max_active: the server counts no active time, which Postgres does from version 14"), "take the setting out of the plan, or name reference queries")
+		}
 	}
 	return migrationFault("check before the first step", t.Check(ctx, p))
 }
@@ -390,8 +401,8 @@ func (m *Migrations) VerifyMigration(ctx context.Context, ref MigrationRef) ([]m
 	return out[:min(len(out), maxDifferences)], migrationFault("verify the tables", err)
 }
 
-// SampleMigration counts the transactions of the target so far.
-func (m *Migrations) SampleMigration(ctx context.Context, ref MigrationRef) (*target.Sample, error) {
+// SampleMigration reads what the target has counted so far.
+func (m *Migrations) SampleMigration(ctx context.Context, ref MigrationRef) (*Sample, error) {
 	var h heart
 	defer h.beating(ctx)()
 	t, _, err := m.target(ctx, ref)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -292,82 +291,6 @@ func (m *migrate) approval(ctx workflow.Context) error {
 	m.status.ApproveBy = nil
 	if !decided {
 		m.status.Why = "nobody approved it in time"
-		return errStopped
-	}
-	return nil
-}
-
-// soak lets time pass before what cannot easily be taken back, and watches the target meanwhile.
-func (m *migrate) soak(ctx workflow.Context) error {
-	if m.plan.Soak <= 0 {
-		return nil
-	}
-	if err := m.phase(ctx, PhaseSoak); err != nil {
-		return err
-	}
-	end := workflow.Now(ctx).Add(m.plan.Soak)
-	m.status.SoakUntil = &end
-	defer func() { m.status.SoakUntil = nil }()
-	var first activities.Sample
-	watched := m.plan.MaxErrorRate > 0
-	if watched {
-		if err := m.do(ctx, "look at the target", m.acts.SampleMigration, m.ref, &first); err != nil {
-			return err
-		}
-	}
-	every := max(time.Minute, m.plan.Soak/100)
-	for {
-		left := end.Sub(workflow.Now(ctx))
-		if left <= 0 {
-			return m.gate(ctx)
-		}
-		if !watched {
-			every = left
-		}
-		if err := workflow.Sleep(ctx, min(every, left)); err != nil {
-			return err
-		}
-		if watched {
-			if err := m.watch(ctx, first); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-func (m *migrate) watch(ctx workflow.Context, first activities.Sample) error {
-	var now activities.Sample
-	if err := m.do(ctx, "look at the target", m.acts.SampleMigration, m.ref, &now); err != nil {
-		return err
-	}
-	if rate := now.ErrorRate(first); rate > m.plan.MaxErrorRate {
-		m.status.Why = fmt.Sprintf("%.1f %% of the transactions were rolled back in the soak, and %.1f %% are allowed", 100*rate, 100*m.plan.MaxErrorRate)
-		return errStopped
-	}
-	return nil
-}
-
-// measure times the reference queries of the plan.
-func (m *migrate) measure(ctx workflow.Context, out *[]activities.QueryTime) error {
-	if !m.plan.Measured {
-		return nil
-	}
-	return m.do(ctx, "reference queries", m.acts.MeasureMigration, m.ref, out)
-}
-
-// compareSpeed stops the migration where a reference query has become too slow.
-func (m *migrate) compareSpeed(ctx workflow.Context) error {
-	if !m.plan.Measured {
-		return nil
-	}
-	if err := m.phase(ctx, PhaseMeasure); err != nil {
-		return err
-	}
-	if err := m.measure(ctx, &m.status.After); err != nil {
-		return err
-	}
-	if slower := migration.Slower(m.status.Before, m.status.After, m.plan.MaxSlowdown); len(slower) > 0 {
-		m.status.Why = strings.Join(slower, "; ")
 		return errStopped
 	}
 	return nil

@@ -17,6 +17,7 @@ var (
 		"statement_timeout": duration(func(s *Settings) *time.Duration { return &s.StatementTimeout }),
 		"approval_timeout":  duration(func(s *Settings) *time.Duration { return &s.ApprovalTimeout }),
 		"soak":              duration(func(s *Settings) *time.Duration { return &s.Soak }),
+		"max_active":        duration(func(s *Settings) *time.Duration { return &s.MaxActive }),
 		"retention":         duration(func(s *Settings) *time.Duration { return &s.Retention }),
 		"lock_attempts":     func(s *Settings, v string) (err error) { s.LockAttempts, err = positive(v); return },
 		"approval":          func(s *Settings, v string) (err error) { s.Approval, err = yes(v); return },

@@ -35,8 +35,9 @@ type Settings struct {
 	ApprovalTimeout  time.Duration `json:"approval_timeout,omitempty"`  // no answer within it rolls back; 7 days
 	Soak             time.Duration `json:"soak,omitempty"`              // how long the expanded state is watched before contract steps
 	MaxErrorRate     float64       `json:"max_error_rate,omitempty"`    // rolled-back share of transactions in the soak that rolls back; 0 is not watched
+	MaxActive        time.Duration `json:"max_active,omitempty"`        // mean time that a transaction of the database is active in the soak that rolls back; 0 is not watched
 	Retention        time.Duration `json:"retention,omitempty"`         // how long the archive is kept after completion; 30 days
-	MaxSlowdown      float64       `json:"max_slowdown,omitempty"`      // of a reference query after against before, as a factor; 1.5
+	MaxSlowdown      float64       `json:"max_slowdown,omitempty"`      // of a reference query after, and in the soak, against before, as a factor; 1.5
 	MaxRejected      int64         `json:"max_rejected,omitempty"`      // rows a copy may put into quarantine before it fails; 0 is none
 	Queries          []NamedSQL    `json:"queries,omitempty"`           // reference queries of the performance check
 	Checks           []NamedSQL    `json:"checks,omitempty"`            // assertions that must hold before the first step

@@ -289,29 +289,3 @@ func (t *Target) Compare(ctx context.Context, mig uuid.UUID) ([]migration.Differ
 	}
 	return migration.Diff(before.Structure(), now.Structure()), nil
 }
-
-// Sample is how many transactions of the database were committed and rolled back so far.
-type Sample struct {
-	Commits   int64 `json:"commits"`
-	Rollbacks int64 `json:"rollbacks"`
-}
-
-// ErrorRate is the share of transactions rolled back since another sample; 0 where there were none.
-func (s Sample) ErrorRate(since Sample) float64 {
-	bad, all := s.Rollbacks-since.Rollbacks, s.Rollbacks-since.Rollbacks+s.Commits-since.Commits
-	if all <= 0 || bad <= 0 {
-		return 0
-	}
-	return float64(bad) / float64(all)
-}
-
-// Sample looks at the statistics of the database.
-func (t *Target) Sample(ctx context.Context) (s Sample, err error) {
-	conn, err := t.connect(ctx)
-	if err != nil {
-		return s, err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	err = conn.QueryRow(ctx, "select xact_commit, xact_rollback from pg_stat_database where datname = current_database()").Scan(&s.Commits, &s.Rollbacks)
-	return s, t.masked(err)
-}
