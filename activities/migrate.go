@@ -68,6 +68,7 @@ type OpenedMigration struct {
 	MaxSlowdown     float64       `json:"max_slowdown"`
 	Retention       time.Duration `json:"retention"`
 	Measured        bool          `json:"measured,omitempty"` // it has reference queries
+	Reports         bool          `json:"reports,omitempty"`  // the end is told as a report
 }
 
 // PlannedStep is a step of a plan.
@@ -76,6 +77,8 @@ type PlannedStep struct {
 	Kind     migration.Kind `json:"kind"`
 	Contract bool           `json:"contract,omitempty"`
 	Done     bool           `json:"done,omitempty"` // by an earlier run
+	Started  *time.Time     `json:"started,omitempty"`
+	Finished *time.Time     `json:"finished,omitempty"`
 }
 
 // MigrationStepInput asks for a step to be applied or undone.
@@ -294,7 +297,7 @@ func (m *Migrations) opened(ctx context.Context, t *target.Target, p *migration.
 	}
 	s := p.Settings
 	out := &OpenedMigration{
-		Approval: s.Approval, ApprovalTimeout: s.ApprovalTimeout, Soak: s.Soak, MaxErrorRate: s.MaxErrorRate, MaxActive: s.MaxActive, SoakMeasures: true, MaxSlowdown: s.MaxSlowdown, Retention: s.Retention,
+		Approval: s.Approval, ApprovalTimeout: s.ApprovalTimeout, Soak: s.Soak, MaxErrorRate: s.MaxErrorRate, MaxActive: s.MaxActive, SoakMeasures: true, Reports: true, MaxSlowdown: s.MaxSlowdown, Retention: s.Retention,
 		Measured: len(s.Queries) > 0,
 	}
 	if out.ApprovalTimeout == 0 {
@@ -307,8 +310,11 @@ func (m *Migrations) opened(ctx context.Context, t *target.Target, p *migration.
 		out.MaxSlowdown = 1.5
 	}
 	for i, step := range p.Steps {
-		done := i < len(e.Steps) && e.Steps[i].State != target.Pending
-		out.Steps = append(out.Steps, PlannedStep{Name: step.Name, Kind: step.Kind, Contract: step.Kind.Contract(), Done: done})
+		planned := PlannedStep{Name: step.Name, Kind: step.Kind, Contract: step.Kind.Contract()}
+		if i < len(e.Steps) && e.Steps[i].State != target.Pending {
+			planned.Done, planned.Started, planned.Finished = true, e.Steps[i].StartedAt, e.Steps[i].FinishedAt
+		}
+		out.Steps = append(out.Steps, planned)
 	}
 	return out, nil
 }

@@ -29,7 +29,7 @@ func (a *app) migrateCommand() *cobra.Command {
 		a.migrateReview("reject", "Reject a migration that waits: all of it is undone"),
 		a.migrateReview("pause", "Hold a migration where it is"),
 		a.migrateReview("resume", "Let a paused migration go on, or try again what is stuck"),
-		a.migrateRollback(), a.migrateHistory(), a.migrateVerify(), a.migrateSelf())
+		a.migrateRollback(), a.migrateHistory(), a.migrateReport(), a.migrateVerify(), a.migrateSelf())
 	return c
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,11 +10,15 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
 
 	"github.com/tartan-ai/tartan/internal/migration/lint"
 	"github.com/tartan-ai/tartan/internal/migration/report"
+	"github.com/tartan-ai/tartan/internal/postgres"
 	"github.com/tartan-ai/tartan/internal/postgres/target"
 	"github.com/tartan-ai/tartan/mcp/tools"
+	"github.com/tartan-ai/tartan/workflows"
 )
 
 // rehearse applies a plan to a clone of a target's database and undoes it there. The target has to be known here, as it is to the
@@ -111,27 +116,89 @@ func (a *app) writeReport(r report.Report, file string) error {
 
 // reportOf tells a migration as a report.
 func reportOf(m tools.Migration) report.Report {
-	r := report.Report{
-		Plan: m.Plan, Target: m.Target, Migration: m.ID, State: m.State, Why: m.Why, Started: momentOf(m.Started), Left: m.Differences,
-		Undone: m.State == "rolled_back", Before: m.Before, After: m.After,
-	}
-	if m.State == "rolled_back" || m.State == "completed" {
-		r.Finished = momentOf(m.Updated)
-	}
-	for _, s := range m.Steps {
-		step := report.Step{Name: s.Name, Kind: s.Kind, State: s.State}
-		if s.StartedAt != nil {
-			step.Started = *s.StartedAt
-		}
-		if s.FinishedAt != nil {
-			step.Finished = *s.FinishedAt
-		}
-		r.Steps = append(r.Steps, step)
-	}
-	return r
+	id, _ := uuid.Parse(m.ID) // the server wrote it
+	return workflows.MigrationStatus{
+		Migration: id, Target: m.Target, Plan: m.Plan, State: m.State, Why: m.Why, Steps: m.Steps, Different: m.Different, Differences: m.Differences,
+		Before: m.Before, After: m.After, Waits: m.Waited, StartedAt: momentOf(m.Started), UpdatedAt: momentOf(m.Updated),
+	}.Report()
 }
 
 func momentOf(text string) time.Time {
 	t, _ := time.Parse(time.RFC3339, text) // the zero time where there is none
 	return t
+}
+
+func (a *app) migrateReport() *cobra.Command {
+	var format, file string
+	c := &cobra.Command{
+		Use:   "report MIGRATION",
+		Short: "Print the report of a migration that has ended",
+		Long: "Print the report that was made when a migration completed or was rolled back. MIGRATION is its id, as in migrate history, or a target,\n" +
+			"whose last one is meant. Of one under way: tartan migrate status TARGET --report FILE.",
+		Example: "  tartan migrate report shop --format html -o shop.html",
+		Args:    exactly(1, "a migration or a target"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if format != "md" && format != "html" {
+				return &failure{code: codeUsage, what: fmt.Sprintf("format %q", format), why: errors.New("it is md or html")}
+			}
+			body, err := a.storedReport(c.Context(), args[0], format)
+			if err != nil {
+				return err
+			}
+			if file != "" {
+				return os.WriteFile(file, body, 0o644)
+			}
+			_, err = a.out.Write(body)
+			return err
+		},
+	}
+	c.Flags().StringVar(&format, "format", "md", "md or html")
+	c.Flags().StringVarP(&file, "output", "o", "", "write it here")
+	return c
+}
+
+func (a *app) storedReport(ctx context.Context, which, format string) ([]byte, error) {
+	m, err := a.pastMigration(ctx, which)
+	if err != nil {
+		return nil, err
+	}
+	key := m.ReportMD
+	if format == "html" {
+		key = m.ReportHTML
+	}
+	if key == "" {
+		return nil, &failure{code: codeNotFound, what: fmt.Sprintf("no report of migration %s, which is %s", m.ID, m.State), next: fmt.Sprintf("tartan migrate status%s %s --report FILE", a.here(), m.Target)}
+	}
+	objects, err := a.objects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return objects.ReadAll(ctx, key, 16<<20)
+}
+
+// pastMigration finds a migration by its id, or the last one of a target.
+func (a *app) pastMigration(ctx context.Context, which string) (m postgres.TargetMigration, err error) {
+	id, notID := uuid.Parse(which)
+	if notID != nil {
+		list, _, err := a.pastMigrations(ctx, postgres.ListTargetMigrations{Target: which, Limit: 1})
+		if err == nil && len(list) == 0 {
+			err = &failure{code: codeNotFound, what: "no migration of target " + which, next: "tartan migrate history" + a.here()}
+		}
+		if err != nil {
+			return m, err
+		}
+		return list[0], nil
+	}
+	caller, err := a.caller(ctx)
+	if err != nil {
+		return m, err
+	}
+	err = postgres.InWorkspace(ctx, a.pool, caller, func(tx pgx.Tx) error {
+		m, err = postgres.TargetMigrationByID(ctx, tx, caller.WorkspaceID, id)
+		return err
+	})
+	if errors.Is(err, postgres.ErrNotFound) {
+		err = &failure{code: codeNotFound, what: "no migration " + which, next: "tartan migrate history" + a.here()}
+	}
+	return m, err
 }

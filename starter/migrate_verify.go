@@ -52,14 +52,10 @@ func (a *app) migrateVerify() *cobra.Command {
 
 func (a *app) verify(c *cobra.Command, name string) (out verified, err error) {
 	ctx := c.Context()
-	list, _, err := a.pastMigrations(ctx, postgres.ListTargetMigrations{Target: name, Limit: 1})
+	last, err := a.pastMigration(ctx, name)
 	if err != nil {
 		return out, err
 	}
-	if len(list) == 0 {
-		return out, &failure{code: codeNotFound, what: "no migration of target " + name, next: "tartan migrate history" + a.here()}
-	}
-	last := list[0]
 	out = verified{Migration: last.ID.String(), Plan: last.Plan, State: last.State}
 	url, err := a.targetURL(name)
 	if err != nil {

@@ -74,6 +74,7 @@ type MigrationStatus struct {
 	Approver    *uuid.UUID              `json:"approver,omitempty"`
 	ApproveBy   *time.Time              `json:"approve_by,omitempty"`
 	SoakUntil   *time.Time              `json:"soak_until,omitempty"`
+	Waits       []Waited                  `json:"waits,omitempty"` // for approval, and the soak
 	StartedAt   time.Time               `json:"started_at"`
 	UpdatedAt   time.Time               `json:"updated_at"`
 }
@@ -85,6 +86,15 @@ type StepStatus struct {
 	State      string     `json:"state"` // pending, running, done, undoing, undone
 	StartedAt  *time.Time `json:"started_at,omitempty"`
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
+	UndoneFrom *time.Time `json:"undone_from,omitempty"`
+	UndoneTo   *time.Time `json:"undone_to,omitempty"`
+}
+
+// Waited is a stretch in which the migration let time pass.
+type Waited struct {
+	Name string    `json:"name"`
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 }
 
 // migrateWorkflow is the name of the workflow type.
@@ -172,7 +182,7 @@ func (m *migrate) open(ctx workflow.Context, again bool) error {
 		if s.Done {
 			state = "done"
 		}
-		m.status.Steps = append(m.status.Steps, StepStatus{Name: s.Name, Kind: string(s.Kind), State: state})
+		m.status.Steps = append(m.status.Steps, StepStatus{Name: s.Name, Kind: string(s.Kind), State: state, StartedAt: s.Started, FinishedAt: s.Finished})
 	}
 	return nil
 }
@@ -257,7 +267,11 @@ func (m *migrate) step(ctx workflow.Context, i int, during, after string, do fun
 		}
 		inner, interrupt := workflow.WithCancel(ctx)
 		m.status.Current, m.interrupt, s.State = i, interrupt, during
-		s.StartedAt, m.status.UpdatedAt = &started, workflow.Now(ctx)
+		from, to := &s.StartedAt, &s.FinishedAt
+		if during == "undoing" {
+			from, to = &s.UndoneFrom, &s.UndoneTo
+		}
+		*from, m.status.UpdatedAt = &started, workflow.Now(ctx)
 		err := do(inner)
 		interrupted := inner.Err() != nil
 		m.interrupt = nil
@@ -268,7 +282,7 @@ func (m *migrate) step(ctx workflow.Context, i int, during, after string, do fun
 		}
 		if err == nil {
 			now := workflow.Now(ctx)
-			s.State, s.FinishedAt, m.status.UpdatedAt = after, &now, now
+			s.State, *to, m.status.UpdatedAt = after, &now, now
 		}
 		return err
 	}
@@ -279,6 +293,7 @@ func (m *migrate) approval(ctx workflow.Context) error {
 	if !m.plan.Approval {
 		return nil
 	}
+	defer m.waited(ctx, PhaseApproval)()
 	by := workflow.Now(ctx).Add(m.plan.ApprovalTimeout)
 	m.status.Phase, m.status.State, m.status.ApproveBy = PhaseApproval, MigrationInReview, &by
 	if err := m.mark(ctx); err != nil {
@@ -366,6 +381,7 @@ func (m *migrate) finish(ctx workflow.Context) (*MigrateResult, error) {
 }
 
 func (m *migrate) result(ctx workflow.Context) (*MigrateResult, error) {
+	m.report(ctx)
 	m.markQuietly(ctx)
 	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ func (m *migrate) soak(ctx workflow.Context) error {
 	if err := m.phase(ctx, PhaseSoak); err != nil {
 		return err
 	}
+	defer m.waited(ctx, PhaseSoak)()
 	end := workflow.Now(ctx).Add(m.plan.Soak)
 	m.status.SoakUntil = &end
 	defer func() { m.status.SoakUntil = nil }()

@@ -28,6 +28,7 @@ type migrating struct {
 	*world
 	users *testdb.DB
 	input workflows.MigrateInput
+	md    string // the report
 }
 
 func sqlOf(lines ...string) (out []migration.Statement) {
@@ -85,7 +86,18 @@ func (m *migrating) result(env *testsuite.TestWorkflowEnvironment) (out workflow
 	require.Equal(m.t, out.State, stored.State)
 	require.Equal(m.t, out.Why, stored.Why)
 	require.NotNil(m.t, stored.FinishedAt)
+	m.md = m.reported(stored.ReportMD)
+	require.Contains(m.t, m.md, "**State**: "+strings.ReplaceAll(out.State, "_", "\\_"))
+	require.Contains(m.t, m.reported(stored.ReportHTML), "<svg")
 	return out
+}
+
+// reported reads an object of the bucket.
+func (m *migrating) reported(key string) string {
+	m.t.Helper()
+	body, err := m.bucket.ReadAll(context.Background(), key, 1<<20)
+	require.NoError(m.t, err)
+	return string(body)
 }
 
 // columns returns the columns of the table orders.
@@ -124,6 +136,8 @@ func TestMigrateCompletes(t *testing.T) {
 	out := m.result(env)
 	require.Equal(t, workflows.MigrationCompleted, out.State)
 	require.Equal(t, "id,status", m.columns())
+	require.Contains(t, m.md, "| 1,000 |", "rows of the backfill, from the ledger")
+	require.NotContains(t, m.md, "undone")
 
 	// Undone from the archive.
 	undo := m.input
@@ -133,6 +147,12 @@ func TestMigrateCompletes(t *testing.T) {
 	out = m.result(env)
 	require.Equal(t, workflows.MigrationRolledBack, out.State)
 	require.Equal(t, "id,note", m.columns())
+	require.Contains(t, m.md, "Undoing")
+	for _, s := range out.Steps {
+		require.True(t, s.FinishedAt.Before(*s.UndoneFrom), "%s: what was done is told beside what was undone", s.Name)
+		require.False(t, s.UndoneTo.Before(*s.UndoneFrom))
+	}
+	require.Equal(t, 4, strings.Count(m.md, "undone in "))
 	require.Empty(t, out.Differences) // the column comes back as the last one, which it was
 	var n int
 	require.NoError(t, m.users.Pool.QueryRow(t.Context(), "select count(*) from orders where note = 'n' || id").Scan(&n))

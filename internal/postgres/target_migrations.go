@@ -44,10 +44,12 @@ type TargetMigration struct {
 	UpdatedAt    time.Time
 	FinishedAt   *time.Time
 	ArchiveUntil *time.Time
+	ReportMD     string // in the bucket, once it has ended
+	ReportHTML   string
 }
 
 const targetMigrationColumns = `workspace_id, id, workflow_id, target, plan, plan_key, sha256, state, phase, why, steps_done, steps_total, differences,
-	author, reviewer, started_at, updated_at, finished_at, archive_until`
+	author, reviewer, started_at, updated_at, finished_at, archive_until, report_md, report_html`
 
 // SaveTargetMigration stores the migration with its outbox event. Of a stored one the plan and its author stay.
 func SaveTargetMigration(ctx context.Context, q Querier, m TargetMigration) error {
@@ -81,6 +83,18 @@ func SaveTargetMigration(ctx context.Context, q Querier, m TargetMigration) erro
 		m.Differences, m.Author, m.Reviewer, m.ArchiveUntil, event)
 	if err != nil {
 		return fmt.Errorf("save migration %s: %w", m.ID, known(err))
+	}
+	return nil
+}
+
+// SaveMigrationReport stores where in the bucket the report of a migration is. The error is ErrNotFound where there is no such migration.
+func SaveMigrationReport(ctx context.Context, q Querier, workspaceID, id uuid.UUID, md, html string) error {
+	tag, err := q.Exec(ctx, `update tartan.target_migrations set report_md = $3, report_html = $4 where workspace_id = $1 and id = $2`, workspaceID, id, md, html)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("save the report of migration %s: %w", id, known(err))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +27,7 @@ type workflowDetail struct {
 	Result   *workflows.ProcessPatternsResult `json:"result,omitempty"`
 	Trained  *trained                         `json:"trained,omitempty"`
 	Answer   string                           `json:"answer,omitempty"` // of a model
+	Report   string                           `json:"report,omitempty"` // of a migration that has ended: Markdown
 	Error    string                           `json:"error,omitempty"`
 	Started  string                           `json:"started"`
 	Finished string                           `json:"finished,omitempty"`
@@ -80,7 +82,7 @@ func (s *Suite) workflowDetail(ctx context.Context, c Call, id string, wait time
 		}
 		left := time.Until(until)
 		if ended || left <= 0 {
-			return s.withResult(ctx, out), nil
+			return s.withReport(ctx, c, s.withResult(ctx, out))
 		}
 		select {
 		case <-ctx.Done():
@@ -126,6 +128,31 @@ func (s *Suite) withResult(ctx context.Context, out workflowDetail) workflowDeta
 	return out
 }
 
+// maxReport bounds the part of a report that a tool returns, in bytes.
+const maxReport = 6000
+
+// withReport adds the report of a migration that has ended.
+func (s *Suite) withReport(ctx context.Context, c Call, out workflowDetail) (workflowDetail, error) {
+	target, ok := strings.CutPrefix(out.ID, workflows.MigrationWorkflowID(c.Caller.WorkspaceID, ""))
+	if !ok || s.Bucket == nil {
+		return out, nil
+	}
+	last, err := s.lastMigration(ctx, c, target)
+	var missing *Error
+	if errors.As(err, &missing) && missing.Kind == NotFound {
+		return out, nil // it could not begin
+	}
+	if err != nil || last.ReportMD == "" || last.FinishedAt == nil {
+		return out, err
+	}
+	body, err := s.Bucket.ReadAll(ctx, last.ReportMD, 16<<20)
+	if err != nil {
+		return out, fmt.Errorf("read the report of migration %s: %w", last.ID, err)
+	}
+	out.Report = cut(string(body), maxReport)
+	return out, nil
+}
+
 func (s *Suite) ofRun(r postgres.Run) workflowDetail {
 	out := workflowDetail{
 		ID: r.WorkflowID, State: r.State, Library: r.Library, Source: cut(r.SourceName, maxValue), Error: cut(r.Error, 1000),
@@ -169,6 +196,9 @@ func (w workflowDetail) text() string {
 	}
 	if w.Answer != "" {
 		text = w.State + ": " + cut(w.Answer, 2000)
+	}
+	if w.Report != "" {
+		text = w.Report
 	}
 	if w.Error != "" {
 		text += "; " + w.Error

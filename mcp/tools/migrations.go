@@ -165,6 +165,7 @@ type Migration struct {
 	Differences []migration.Difference `json:"differences,omitempty" schema:"brief"`
 	Before      []migration.Timing     `json:"before,omitempty" schema:"brief"` // reference queries
 	After       []migration.Timing     `json:"after,omitempty" schema:"brief"`
+	Waited      []workflows.Waited       `json:"waited,omitempty" schema:"brief"`
 	Started     string                 `json:"started,omitempty"`
 	Updated     string                 `json:"updated,omitempty"`
 	Confirm     string                 `json:"confirm,omitempty"` // to be given back where a person confirms
@@ -252,7 +253,7 @@ func (s *Suite) stands(ctx context.Context, temporal client.Client, id string) (
 func ofStatusOf(st workflows.MigrationStatus, id string) Migration {
 	return Migration{
 		ID: st.Migration.String(), Workflow: id, Target: st.Target, Plan: st.Plan, State: st.State, Phase: st.Phase, Why: st.Why, Paused: st.Paused, Steps: st.Steps,
-		Different: st.Different, Differences: st.Differences, Before: st.Before, After: st.After, Started: stamp(st.StartedAt), Updated: stamp(st.UpdatedAt),
+		Different: st.Different, Differences: st.Differences, Before: st.Before, After: st.After, Waited: st.Waits, Started: stamp(st.StartedAt), Updated: stamp(st.UpdatedAt),
 	}
 }
 

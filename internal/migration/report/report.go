@@ -39,6 +39,7 @@ type Step struct {
 	State    string
 	Started  time.Time // zero: not begun
 	Finished time.Time
+	Undo     Span // zero: it was not undone
 	Rows     int64
 	Note     string // such as the proof of a copy, or why the step failed
 	Locks    []migration.Lock
@@ -113,6 +114,18 @@ func (s Step) took() string {
 	return Span{Started: s.Started, Finished: s.Finished}.length()
 }
 
+// note is the note, and how long undoing took.
+func (s Step) note() string {
+	if s.Undo.Started.IsZero() || s.Undo.Finished.IsZero() {
+		return s.Note
+	}
+	undone := "undone in " + s.Undo.length()
+	if s.Note == "" {
+		return undone
+	}
+	return s.Note + "; " + undone
+}
+
 // perSecond is the speed of a step with rows, where that says something.
 func (s Step) perSecond() string {
 	d := s.Finished.Sub(s.Started)
@@ -151,7 +164,7 @@ func (r Report) tables() (out []table) {
 		if s.Rows > 0 {
 			rows = count(s.Rows)
 		}
-		steps.rows = append(steps.rows, []string{fmt.Sprint(i + 1), s.Name, s.Kind, s.State, s.took(), rows, s.perSecond(), s.Note})
+		steps.rows = append(steps.rows, []string{fmt.Sprint(i + 1), s.Name, s.Kind, s.State, s.took(), rows, s.perSecond(), s.note()})
 		if len(s.Locks)+len(s.Touched) > 0 {
 			locks.rows = append(locks.rows, []string{s.Name, lockText(s.Locks), touchedText(s.Touched)})
 		}

@@ -28,7 +28,7 @@ func sample() Report {
 		Steps: []Step{
 			{Name: "add status", Kind: "sql", State: "done", Started: at(0), Finished: at(0.012), Locks: []migration.Lock{{Table: "public.orders", Mode: "ACCESS EXCLUSIVE"}}},
 			{Name: "fill status", Kind: "backfill", State: "done", Started: at(0.1), Finished: at(60), Rows: 10_000_000, Touched: []migration.Touched{{Table: "public.orders", Updated: 10_000_000}, {Table: "public.x", Inserted: 1, Deleted: 2, Rewrites: true}}},
-			{Name: "index | it", Kind: "index", State: "failed", Started: at(60), Finished: at(75), Note: "canceling statement\ndue to lock timeout"},
+			{Name: "index | it", Kind: "index", State: "failed", Started: at(60), Finished: at(75), Undo: Span{"", at(7*24*3600 + 20), at(7*24*3600 + 50)}, Note: "canceling statement\ndue to lock timeout"},
 			{Name: "drop the old column", Kind: "drop", State: "pending"},
 		},
 		Phases: []Span{{"approval", at(75), at(3600)}, {"soak", at(3600), at(7 * 24 * 3600)}},

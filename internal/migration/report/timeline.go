@@ -21,14 +21,15 @@ const (
 )
 
 const style = `<style>
-svg{--paper:#fff;--ink:#1c2430;--soft:#5b6675;--faint:#e3e7ec;--done:#2563b8;--bad:#c0392b;--wait:#9aa6b5}
-@media (prefers-color-scheme:dark){svg{--paper:#12161c;--ink:#e8ecf1;--soft:#9aa6b5;--faint:#2a323d;--done:#6aa5f0;--bad:#f0796a;--wait:#5b6675}}
+svg{--paper:#fff;--ink:#1c2430;--soft:#5b6675;--faint:#e3e7ec;--done:#2563b8;--bad:#c0392b;--wait:#9aa6b5;--undo:#a8680b}
+@media (prefers-color-scheme:dark){svg{--paper:#12161c;--ink:#e8ecf1;--soft:#9aa6b5;--faint:#2a323d;--done:#6aa5f0;--bad:#f0796a;--wait:#5b6675;--undo:#e0a94a}}
 svg text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif;font-size:12px;fill:#5b6675;fill:var(--soft)}
 svg .name{fill:#1c2430;fill:var(--ink)}
 .paper{fill:#fff;fill:var(--paper)}
 .grid{stroke:#e3e7ec;stroke:var(--faint);fill:none}
 .done{fill:#2563b8;fill:var(--done)}
 .bad{fill:#c0392b;fill:var(--bad)}
+.undo{fill:#a8680b;fill:var(--undo)}
 .wait{fill:#9aa6b5;fill:var(--wait)}
 </style>
 `
@@ -84,12 +85,24 @@ func (r Report) bars() (out []bar) {
 			b.class = "bad"
 		}
 		if !b.from.IsZero() && b.to.IsZero() { // under way
-			if b.to = r.Finished; b.to.IsZero() {
+			switch {
+			case !s.Undo.Started.IsZero(): // it failed
+				b.to = s.Undo.Started
+			case r.Finished.IsZero():
 				b.to = b.from
+			default:
+				b.to = r.Finished
 			}
 			b.note = s.State
 		}
 		out = append(out, b)
+		if !s.Undo.Started.IsZero() {
+			undo := bar{name: "undo " + s.Name, class: "undo", from: s.Undo.Started, to: s.Undo.Finished, note: s.Undo.length()}
+			if undo.to.IsZero() {
+				undo.to, undo.note = undo.from, s.State
+			}
+			out = append(out, undo)
+		}
 	}
 	for _, p := range r.Phases {
 		out = append(out, bar{name: p.Name, class: "wait", from: p.Started, to: p.Finished, note: p.length()})
