@@ -165,7 +165,7 @@ type Migration struct {
 	Differences []migration.Difference `json:"differences,omitempty" schema:"brief"`
 	Before      []migration.Timing     `json:"before,omitempty" schema:"brief"` // reference queries
 	After       []migration.Timing     `json:"after,omitempty" schema:"brief"`
-	Waited      []workflows.Waited       `json:"waited,omitempty" schema:"brief"`
+	Waited      []workflows.Waited     `json:"waited,omitempty" schema:"brief"`
 	Started     string                 `json:"started,omitempty"`
 	Updated     string                 `json:"updated,omitempty"`
 	Confirm     string                 `json:"confirm,omitempty"` // to be given back where a person confirms
