@@ -61,6 +61,9 @@ type pipe struct {
 	active bool
 	client mcp.Implementation
 	caps   mcp.ClientCapabilities
+
+	asked   int                      // questions to the user so far
+	answers map[string]chan<- []byte // by the id of the question
 }
 
 func (p *pipe) read(ctx context.Context, in io.Reader) error {
@@ -116,6 +119,9 @@ func readLine(r *bufio.Reader) (line []byte, err error) {
 // take answers one message: requests side by side, the rest in order.
 func (p *pipe) take(ctx context.Context, line []byte, slots chan struct{}) {
 	m, _ := jsonrpc.Parse(line)
+	if p.answered(&m, line) {
+		return
+	}
 	if !m.IsRequest() {
 		p.answer(ctx, &m, line)
 		return
