@@ -74,7 +74,7 @@ type MigrationStatus struct {
 	Approver    *uuid.UUID              `json:"approver,omitempty"`
 	ApproveBy   *time.Time              `json:"approve_by,omitempty"`
 	SoakUntil   *time.Time              `json:"soak_until,omitempty"`
-	Waits       []Waited                  `json:"waits,omitempty"` // for approval, and the soak
+	Waits       []Waited                `json:"waits,omitempty"` // for approval, and the soak
 	StartedAt   time.Time               `json:"started_at"`
 	UpdatedAt   time.Time               `json:"updated_at"`
 }
