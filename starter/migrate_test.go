@@ -41,10 +41,10 @@ func TestMigrateSelf(t *testing.T) {
 		t.Skip("needs Postgres")
 	}
 	db := testdb.Empty(t)
-	code, out, said := commandOn(t, db.URL, "migrate", "self", "--rollback")
+	code, _, said := commandOn(t, db.URL, "migrate", "self", "--rollback")
 	require.Equal(t, codeNotFound, code, said)
 	require.Contains(t, said, "the database has no schema of Tartan")
-	code, out, said = commandOn(t, db.URL, "migrate", "self")
+	code, out, said := commandOn(t, db.URL, "migrate", "self")
 	require.Zero(t, code, said)
 	require.Contains(t, out, "applied 00001_workspaces.sql\n")
 	code, _, said = commandOn(t, db.URL, "migrate", "self")

@@ -38,8 +38,10 @@ func TestNothingIsRuledOut(t *testing.T) {
 			matches bool
 			may     bool
 		}{
-			{latexHidden.MatchString(s), strings.Contains(s, `\`)}, {dataForm.MatchString(s), hasScheme(s, "data")},
-			{len(fence.FindAllString(s, -1)) > 0 || ticks.MatchString(s), strings.Contains(s, "`") || strings.Contains(s, "~~~")}, {activeHTML.MatchString(s), strings.Contains(s, "<")},
+			{latexHidden.MatchString(s), strings.Contains(s, `\`)},
+			{dataForm.MatchString(s), hasScheme(s, "data")},
+			{len(fence.FindAllString(s, -1)) > 0 || ticks.MatchString(s), strings.Contains(s, "`") || strings.Contains(s, "~~~")},
+			{activeHTML.MatchString(s), strings.Contains(s, "<")},
 		} {
 			if form.matches {
 				matched[2+i]++
