@@ -72,10 +72,12 @@ func Reserve(ctx context.Context, pool *pgxpool.Pool, s Spend) (Reservation, err
 		model   *string
 		cost    *int64
 	)
-	err := asLedger(ctx, pool, lasting(s.Durable), `select outcome, call_id, budget, left_micros, model, cost_micros, answer
+	var waits *string
+	err := asLedger(ctx, pool, lasting(s.Durable), `select outcome, call_id, budget, left_micros, model, cost_micros, answer,
+			(select set_config('synchronous_commit', 'on', true) from tartan.budgets where workspace_id = $1 limit 1)
 		from tartan.reserve_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		[]any{s.Caller.WorkspaceID, s.Caller.UserID, s.Key, s.Agent, s.Task, s.Model, int64(s.Worst), s.Sent, int(s.Live.Seconds()), s.Durable},
-		&outcome, &call, &budget, &left, &model, &cost, &r.Answer)
+		&outcome, &call, &budget, &left, &model, &cost, &r.Answer, &waits)
 	if err != nil {
 		return r, fmt.Errorf("reserve for a call of %s: %w", s.Model, err)
 	}
@@ -232,8 +234,8 @@ func SaveCached(ctx context.Context, pool *pgxpool.Pool, workspace uuid.UUID, c 
 	})
 }
 
-// lasting says whether a commit waits for the disk. An interactive call does not: if the database itself crashes in the next half
-// second, its reservation stays and is charged in full, or neither is known and the answer has gone out.
+// lasting says whether a commit waits for the disk. That of an interactive call does not, unless there is a budget: a reservation
+// that a crash of the database forgot would let others spend the same money. Where the settlement is forgotten, the call is charged in full.
 func lasting(durable bool) string {
 	if durable {
 		return "on"

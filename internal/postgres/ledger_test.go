@@ -142,6 +142,22 @@ func TestABudgetForAThousandCallsServesAThousand(t *testing.T) {
 	require.Zero(t, b.Reserved)
 }
 
+// A crash of the database must not forget what is held against a budget: the commit has waited for the disk.
+func TestWhatABudgetHoldsIsWrittenAtOnce(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	caller := db.Workspace(t, "acme")
+	setBudget(t, db, caller, "workspace", "", 1000)
+	for range 20 {
+		var before, written uint64
+		require.NoError(t, db.Pool.QueryRow(t.Context(), "select (pg_current_wal_insert_lsn() - '0/0')::bigint").Scan(&before))
+		_, err := postgres.Reserve(t.Context(), db.Pool, postgres.Spend{Caller: caller, Key: uuid.NewString(), Model: "a/b", Worst: 7, Sent: true, Live: time.Minute})
+		require.NoError(t, err)
+		require.NoError(t, db.Pool.QueryRow(t.Context(), "select (pg_current_wal_flush_lsn() - '0/0')::bigint").Scan(&written))
+		require.Greater(t, written, before)
+	}
+}
+
 func TestDurableCallsArePaidOnce(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
