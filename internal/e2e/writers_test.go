@@ -79,7 +79,7 @@ func TestWritersThroughKills(t *testing.T) {
 	var wg sync.WaitGroup
 	for w := range writerCount {
 		wg.Go(func() {
-			if err := c.write(ctx, w, *proposalsFlag/writerCount); err != nil {
+			if err := c.write(ctx, w, (*proposalsFlag+writerCount-1)/writerCount); err != nil {
 				t.Errorf("writer %d: %v", w, err)
 			}
 		})
