@@ -68,9 +68,9 @@ func TestAModelIsAskedOverMCP(t *testing.T) {
 	var told struct{ New bool }
 	c.into(t, &told, "report_outcome", `{"decision":"`+got.Decision+`","quality":90}`)
 	require.True(t, told.New)
-	var status struct{ State, Answer string }
+	var status struct{ State, Text string }
 	c.into(t, &status, "get_workflow", `{"id":"`+got.Workflow+`"}`)
-	require.Equal(t, faulty.Text, status.Answer)
+	require.Equal(t, faulty.Text, status.Text)
 	require.True(t, thief.tool(t, "get_workflow", `{"id":"`+got.Workflow+`"}`).IsError, "another workspace sees nothing of it")
 
 	// An answer without its schema is paid for, and another model is asked.

@@ -26,8 +26,7 @@ type workflowDetail struct {
 	Progress workflowProgress                 `json:"progress"`
 	Result   *workflows.ProcessPatternsResult `json:"result,omitempty"`
 	Trained  *trained                         `json:"trained,omitempty"`
-	Answer   string                           `json:"answer,omitempty"` // of a model
-	Report   string                           `json:"report,omitempty"` // of a migration that has ended: Markdown
+	Text     string                           `json:"text,omitempty"` // of a model: its answer; of a migration that has ended: its report in Markdown
 	Error    string                           `json:"error,omitempty"`
 	Started  string                           `json:"started"`
 	Finished string                           `json:"finished,omitempty"`
@@ -149,7 +148,7 @@ func (s *Suite) withReport(ctx context.Context, c Call, out workflowDetail) (wor
 	if err != nil {
 		return out, fmt.Errorf("read the report of migration %s: %w", last.ID, err)
 	}
-	out.Report = cut(string(body), maxReport)
+	out.Text = cut(string(body), maxReport)
 	return out, nil
 }
 
@@ -178,7 +177,7 @@ func (s *Suite) ofStatus(t workflows.Status) workflowDetail {
 		}
 	}
 	if t.Answered != nil {
-		out.Answer = t.Answered.Text
+		out.Text = t.Answered.Text
 	}
 	if t.Failure != nil {
 		out.Error = cut(t.Failure.Message, 1000)
@@ -194,11 +193,8 @@ func (w workflowDetail) text() string {
 	if w.Trained != nil {
 		text = fmt.Sprintf("%s: version %d of the recogniser, %.3f of the left-out examples right", w.State, w.Trained.Version, w.Trained.Accuracy)
 	}
-	if w.Answer != "" {
-		text = w.State + ": " + cut(w.Answer, 2000)
-	}
-	if w.Report != "" {
-		text = w.Report
+	if w.Text != "" {
+		text = w.State + ": " + cut(w.Text, maxReport)
 	}
 	if w.Error != "" {
 		text += "; " + w.Error
