@@ -185,7 +185,7 @@ func (o *Observations) mineObserved(ctx context.Context, in AnalyzeInput, s *sor
 			return c, postgres.ErrBatchChanged // the library was dropped from memory: once more
 		}
 		var fresh map[pattern.ID]bool
-		if fresh, revision, err = save(ctx, tx, lib, counted, change); err != nil {
+		if fresh, revision, err = learned(ctx, tx, lib, counted, change, uuid.Nil); err != nil {
 			return c, err
 		}
 		s.match(index, fresh)
@@ -198,22 +198,4 @@ func (o *Observations) mineObserved(ctx context.Context, in AnalyzeInput, s *sor
 		o.Libraries.Committed(s.lib.ID, revision)
 	}
 	return out, err
-}
-
-// save writes what was learnt and counted, and returns the patterns that the library never had before.
-func save(ctx context.Context, tx pgx.Tx, lib postgres.Library, counted []template.Counted, change template.Change) (fresh map[pattern.ID]bool, revision int64, err error) {
-	fresh = map[pattern.ID]bool{}
-	for _, p := range change.Patterns {
-		known, err := postgres.KnownPatterns(ctx, tx, lib.ID, []pattern.ID{p.ID})
-		if err != nil {
-			return nil, 0, err
-		}
-		if known == 0 {
-			fresh[p.ID] = true
-		}
-	}
-	if revision, err = postgres.SaveChange(ctx, tx, lib, change, activity.GetInfo(ctx).WorkflowExecution.ID, time.Now()); err != nil {
-		return nil, 0, err
-	}
-	return fresh, revision, postgres.AddCounts(ctx, tx, lib, revision, counted, change.Assigned, uuid.Nil)
 }

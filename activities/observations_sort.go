@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tartan-ai/tartan/internal/bucket"
@@ -271,7 +272,7 @@ func (o *Observations) clusterObserved(ctx context.Context, in AnalyzeInput, s *
 		}
 		grouped := bounded(cluster.Assign(known, texts, TextOptions{}.threshold()), len(known))
 		change, counted := countTexts(texts, grouped, time.Now())
-		fresh, revision, err := save(ctx, tx, lib, counted, change)
+		fresh, revision, err := learned(ctx, tx, lib, counted, change, uuid.Nil)
 		if err != nil {
 			return c, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.temporal.io/sdk/activity"
@@ -114,19 +115,11 @@ func (in CommitInput) row() postgres.Chunk {
 
 // save writes what was learnt and counted, in the transaction that holds the lock.
 func (in CommitInput) save(ctx context.Context, tx pgx.Tx, lib postgres.Library, counted []template.Counted, change template.Change) (Committed, error) {
-	workflowID, now := activity.GetInfo(ctx).WorkflowExecution.ID, time.Now()
-	fresh, err := newPatterns(ctx, tx, lib, change)
+	added, revision, err := learned(ctx, tx, lib, counted, change, in.SourceID)
 	if err != nil {
 		return Committed{}, err
 	}
-	other := otherLines(counted, change.Assigned)
-	revision, err := postgres.SaveChange(ctx, tx, lib, change, workflowID, now)
-	if err != nil {
-		return Committed{}, err
-	}
-	if err := postgres.AddCounts(ctx, tx, lib, revision, counted, change.Assigned, in.SourceID); err != nil {
-		return Committed{}, err
-	}
+	fresh, other := int64(len(added)), otherLines(counted, change.Assigned)
 	if fresh > 0 || other > 0 {
 		if err := postgres.SetChunkResult(ctx, tx, in.SourceID, in.Seq, fresh, other); err != nil {
 			return Committed{}, err
@@ -135,22 +128,37 @@ func (in CommitInput) save(ctx context.Context, tx pgx.Tx, lib postgres.Library,
 	row := in.row()
 	row.NewPatterns, row.OtherLines = fresh, other
 	out := Committed{Totals: totals(row), Patterns: lib.Patterns + fresh - int64(len(change.Retired)), Revision: revision}
-	return out, postgres.AddRunProgress(ctx, tx, workflowID, postgres.Run{
+	return out, postgres.AddRunProgress(ctx, tx, activity.GetInfo(ctx).WorkflowExecution.ID, postgres.Run{
 		WorkspaceID: in.Caller.WorkspaceID, Lines: row.Lines, Bytes: row.Bytes, ChunksDone: 1, NewPatterns: fresh, OtherLines: other, Untimed: row.Untimed, Continued: row.Continued, Patterns: out.Patterns,
 	})
 }
 
-// newPatterns counts the patterns that the library has never had before.
-func newPatterns(ctx context.Context, tx pgx.Tx, lib postgres.Library, change template.Change) (int64, error) {
+// learned writes what was learnt and counted, and returns the patterns that the library never had before, and its new revision.
+func learned(ctx context.Context, tx pgx.Tx, lib postgres.Library, counted []template.Counted, change template.Change, source uuid.UUID) (fresh map[pattern.ID]bool, revision int64, err error) {
+	if fresh, err = newPatterns(ctx, tx, lib, change); err != nil {
+		return nil, 0, err
+	}
+	if revision, err = postgres.SaveChange(ctx, tx, lib, change, activity.GetInfo(ctx).WorkflowExecution.ID, time.Now()); err != nil {
+		return nil, 0, err
+	}
+	return fresh, revision, postgres.AddCounts(ctx, tx, lib, revision, counted, change.Assigned, source)
+}
+
+// newPatterns returns the patterns that the library has never had before.
+func newPatterns(ctx context.Context, tx pgx.Tx, lib postgres.Library, change template.Change) (map[pattern.ID]bool, error) {
+	fresh := make(map[pattern.ID]bool, len(change.Patterns))
 	if len(change.Patterns) == 0 {
-		return 0, nil
+		return fresh, nil
 	}
 	ids := make([]pattern.ID, len(change.Patterns))
 	for i, p := range change.Patterns {
-		ids[i] = p.ID
+		ids[i], fresh[p.ID] = p.ID, true
 	}
 	known, err := postgres.KnownPatterns(ctx, tx, lib.ID, ids)
-	return int64(len(ids)) - known, err
+	for id := range known {
+		delete(fresh, id)
+	}
+	return fresh, err
 }
 
 // otherLines counts the lines that have no pattern, because the tally or the library was full.

@@ -58,13 +58,9 @@ func SaveAgent(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, a *Registere
 
 // AgentByName returns an agent of the workspace, or ErrNotFound.
 func AgentByName(ctx context.Context, q Querier, workspace uuid.UUID, name string) (RegisteredAgent, error) {
-	rows, _ := q.Query(ctx, `select `+agentColumns+` from tartan.agents where workspace_id = $1 and name = $2`, workspace, name)
-	a, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[RegisteredAgent])
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = ErrNotFound
-	}
+	a, err := one(ctx, q, pgx.RowToStructByPos[RegisteredAgent], `select `+agentColumns+` from tartan.agents where workspace_id = $1 and name = $2`, workspace, name)
 	if err != nil {
-		return a, fmt.Errorf("agent %s: %w", name, known(err))
+		return a, fmt.Errorf("agent %s: %w", name, err)
 	}
 	return a, nil
 }

@@ -206,11 +206,13 @@ func PatternNotes(ctx context.Context, q Querier, library uuid.UUID) (map[patter
 	return notes, nil
 }
 
-// KnownPatterns counts which of the ids, all different, the library has or ever had.
-func KnownPatterns(ctx context.Context, q Querier, libraryID uuid.UUID, ids []pattern.ID) (n int64, err error) {
-	err = q.QueryRow(ctx, `select count(*) from tartan.patterns where library_id = $1 and id = any ($2)`, libraryID, patternIDs(ids)).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("count known patterns: %w", known(err))
+// KnownPatterns returns which of the ids the library has or ever had.
+func KnownPatterns(ctx context.Context, q Querier, libraryID uuid.UUID, ids []pattern.ID) (map[pattern.ID]bool, error) {
+	rows, _ := q.Query(ctx, `select id from tartan.patterns where library_id = $1 and id = any ($2)`, libraryID, patternIDs(ids))
+	out := map[pattern.ID]bool{}
+	var id pattern.ID
+	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error { out[id] = true; return nil }); err != nil {
+		return nil, fmt.Errorf("look up known patterns: %w", known(err))
 	}
-	return n, nil
+	return out, nil
 }
