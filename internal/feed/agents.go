@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,7 +19,8 @@ func (l *Libraries) Agent(ctx context.Context, keeper *access.Keeper, token stri
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	kept, err := l.agents.get(ctx, l, c.Prefix)
+	asService := func(fn func(pgx.Tx) error) error { return postgres.ReadAsService(ctx, l.pool, fn) }
+	kept, err := l.agents.get(c.Prefix, asService, func(tx pgx.Tx) (access.Kept, error) { return postgres.CredentialByPrefix(ctx, tx, c.Prefix) })
 	if errors.Is(err, postgres.ErrNotFound) {
 		err = fmt.Errorf("check token %s: %w", c.Prefix, access.ErrSignature)
 	}
@@ -31,47 +31,4 @@ func (l *Libraries) Agent(ctx context.Context, keeper *access.Keeper, token stri
 		return nil, time.Time{}, err
 	}
 	return &kept.Agent, kept.Expires, nil
-}
-
-// credentials remembers those of agents by their prefixes. One that does not exist is not remembered.
-type credentials struct {
-	mu    sync.RWMutex
-	known map[string]knownRight[access.Kept]
-	epoch int64 // advances with each change of an agent
-}
-
-func (r *credentials) get(ctx context.Context, l *Libraries, prefix string) (kept access.Kept, err error) {
-	r.mu.RLock()
-	known, ok := r.known[prefix]
-	epoch := r.epoch
-	r.mu.RUnlock()
-	if ok && time.Since(known.at) < roleFresh {
-		return known.value, nil
-	}
-	err = postgres.ReadAsService(ctx, l.pool, func(tx pgx.Tx) (err error) {
-		kept, err = postgres.CredentialByPrefix(ctx, tx, prefix)
-		return err
-	})
-	if err != nil {
-		if ok && postgres.Unavailable(err) && time.Since(known.at) < roleStale {
-			return known.value, nil // nobody can revoke it meanwhile
-		}
-		return kept, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.epoch == epoch {
-		if r.known == nil || len(r.known) >= maxRoles {
-			r.known = map[string]knownRight[access.Kept]{}
-		}
-		r.known[prefix] = knownRight[access.Kept]{kept, time.Now()}
-	}
-	return kept, nil
-}
-
-func (r *credentials) clear() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.epoch++
-	r.known = nil
 }

@@ -66,12 +66,12 @@ type Libraries struct {
 
 	held     atomic.Pointer[map[uuid.UUID]*held] // copied when it changes, so that finding an entry takes no lock
 	tick     atomic.Int64                        // advances with every load: the clock of "least recently used"
-	roles    rights[access.Role]
-	spaces   rights[map[uuid.UUID]bool] // of the knowledge base that one may read
+	roles    rights[access.Caller, access.Role]
+	spaces   rights[access.Caller, map[uuid.UUID]bool] // of the knowledge base that one may read
 	links    links
 	searches searches
 	routers  routers
-	agents   credentials
+	agents   rights[string, access.Kept] // by the prefix of a token
 
 	mu       sync.Mutex // guards changes of held, and what follows
 	watchers map[int]func(postgres.Event)

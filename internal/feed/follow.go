@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
 
+	"github.com/tartan-ai/tartan/internal/access"
 	"github.com/tartan-ai/tartan/internal/postgres"
 )
 
@@ -163,8 +164,8 @@ func (f *follower) take(e postgres.Event) {
 		raise(&h.want, change.Revision)
 	case postgres.TopicMember:
 		if user, err := uuid.Parse(e.Key); err == nil {
-			f.l.roles.forget(e.WorkspaceID, user)
-			f.l.spaces.forget(e.WorkspaceID, user)
+			f.l.roles.forget(access.Caller{UserID: user, WorkspaceID: e.WorkspaceID})
+			f.l.spaces.forget(access.Caller{UserID: user, WorkspaceID: e.WorkspaceID})
 		}
 	case postgres.TopicAgent:
 		f.l.agents.clear()

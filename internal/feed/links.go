@@ -316,7 +316,7 @@ func (f *follower) published(e postgres.Event) {
 	f.l.searches.changed(e.WorkspaceID)
 	if change.Access || !f.spaces[space] { // a new space may be one that all may read
 		f.spaces[space] = true
-		f.l.spaces.forgetWorkspace(e.WorkspaceID)
+		f.l.spaces.forgetIf(func(c access.Caller) bool { return c.WorkspaceID == e.WorkspaceID })
 	}
 }
 

@@ -25,7 +25,7 @@ const (
 
 // Role returns the caller's role, from memory where it is known, or postgres.ErrDenied when the caller is no member.
 func (l *Libraries) Role(ctx context.Context, caller access.Caller) (access.Role, error) {
-	role, err := l.roles.get(ctx, l, caller, func(tx pgx.Tx) (access.Role, error) { return postgres.RoleOf(ctx, tx, caller) })
+	role, err := l.roles.get(caller, l.asCaller(ctx, caller), func(tx pgx.Tx) (access.Role, error) { return postgres.RoleOf(ctx, tx, caller) })
 	if err != nil {
 		return "", fmt.Errorf("look up the role of %s: %w", caller.UserID, err)
 	}
@@ -34,7 +34,7 @@ func (l *Libraries) Role(ctx context.Context, caller access.Caller) (access.Role
 
 // Readable returns the spaces of the knowledge base that the caller may read, from memory where they are known.
 func (l *Libraries) Readable(ctx context.Context, caller access.Caller) (map[uuid.UUID]bool, error) {
-	spaces, err := l.spaces.get(ctx, l, caller, func(tx pgx.Tx) (map[uuid.UUID]bool, error) {
+	spaces, err := l.spaces.get(caller, l.asCaller(ctx, caller), func(tx pgx.Tx) (map[uuid.UUID]bool, error) {
 		ids, err := postgres.ReadableSpaces(ctx, tx)
 		out := make(map[uuid.UUID]bool, len(ids))
 		for _, id := range ids {
@@ -48,10 +48,15 @@ func (l *Libraries) Readable(ctx context.Context, caller access.Caller) (map[uui
 	return spaces, nil
 }
 
-// rights remembers what callers may do. What they may not do is not remembered.
-type rights[T any] struct {
+// asCaller has what is asked for read as the caller.
+func (l *Libraries) asCaller(ctx context.Context, caller access.Caller) func(func(pgx.Tx) error) error {
+	return func(fn func(pgx.Tx) error) error { return postgres.InWorkspace(ctx, l.pool, caller, fn) }
+}
+
+// rights remembers what callers may do, or who holds a token. What they may not do is not remembered.
+type rights[K comparable, T any] struct {
 	mu    sync.RWMutex
-	known map[access.Caller]knownRight[T]
+	known map[K]knownRight[T]
 	epoch int64 // advances with each change of a member
 }
 
@@ -60,60 +65,60 @@ type knownRight[T any] struct {
 	at    time.Time
 }
 
-func (r *rights[T]) get(ctx context.Context, l *Libraries, caller access.Caller, ask func(pgx.Tx) (T, error)) (value T, err error) {
+func (r *rights[K, T]) get(key K, within func(func(pgx.Tx) error) error, ask func(pgx.Tx) (T, error)) (value T, err error) {
 	r.mu.RLock()
-	known, ok := r.known[caller]
+	known, ok := r.known[key]
 	epoch := r.epoch
 	r.mu.RUnlock()
 	if ok && time.Since(known.at) < roleFresh {
 		return known.value, nil
 	}
-	err = postgres.InWorkspace(ctx, l.pool, caller, func(tx pgx.Tx) (err error) {
+	err = within(func(tx pgx.Tx) (err error) {
 		value, err = ask(tx)
 		return err
 	})
 	switch {
 	case err == nil:
-		r.remember(caller, value, epoch)
+		r.remember(key, value, epoch)
 	case ok && postgres.Unavailable(err) && time.Since(known.at) < roleStale:
 		return known.value, nil
 	case errors.Is(err, postgres.ErrDenied):
-		r.forget(caller.WorkspaceID, caller.UserID)
+		r.forget(key)
 	}
 	return value, err
 }
 
 // remember keeps the value, unless a member has changed since it was read.
-func (r *rights[T]) remember(caller access.Caller, value T, epoch int64) {
+func (r *rights[K, T]) remember(key K, value T, epoch int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.epoch != epoch {
 		return
 	}
 	if r.known == nil || len(r.known) >= maxRoles {
-		r.known = map[access.Caller]knownRight[T]{}
+		r.known = map[K]knownRight[T]{}
 	}
-	r.known[caller] = knownRight[T]{value, time.Now()}
+	r.known[key] = knownRight[T]{value, time.Now()}
 }
 
-func (r *rights[T]) clear() {
+func (r *rights[K, T]) clear() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.epoch++
 	r.known = nil
 }
 
-func (r *rights[T]) forget(workspace, user uuid.UUID) {
+func (r *rights[K, T]) forget(key K) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.epoch++
-	delete(r.known, access.Caller{UserID: user, WorkspaceID: workspace})
+	delete(r.known, key)
 }
 
-// forgetWorkspace is forget for all its members.
-func (r *rights[T]) forgetWorkspace(workspace uuid.UUID) {
+// forgetIf is forget for all keys of which gone is true.
+func (r *rights[K, T]) forgetIf(gone func(K) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.epoch++
-	maps.DeleteFunc(r.known, func(c access.Caller, _ knownRight[T]) bool { return c.WorkspaceID == workspace })
+	maps.DeleteFunc(r.known, func(k K, _ knownRight[T]) bool { return gone(k) })
 }
